@@ -1,0 +1,94 @@
+/**
+ * The beginning of an exchange: clock, request id, trace and an empty log entry, before anything can fail.
+ *
+ * `X-Request-Id` and `traceparent` are taken over when they are sane and minted otherwise (design: request ids), so
+ * that one id finds a request in the client's log, in ours and in the upstream's.
+ */
+import { randomBytes, randomUUID } from 'node:crypto';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+
+import { clientIp, type TrustedProxies } from '../http/client-ip.ts';
+import type { Exchange } from '../http/exchange.ts';
+import { REQUEST_ID_CHARS_MAX } from '../limits.ts';
+import type { Clock, Entry } from '../model.ts';
+import { parseTraceparent } from '../text/headers.ts';
+
+export interface BeginOptions {
+  readonly clock: Clock;
+  readonly trusted: TrustedProxies | undefined;
+  /** Writes an entry; `done` follows when it is in the file or could not be put there. */
+  append(entry: Entry, done: (ok: boolean) => void): void;
+}
+
+/** A new exchange; its `commit` writes the entry once, with the latency of the first call. */
+export function beginExchange(request: IncomingMessage, response: ServerResponse, options: BeginOptions): Exchange {
+  const { clock } = options;
+  const entry = emptyEntry(clock);
+  entry.requestId = requestIdOf(request.headers['x-request-id']) ?? entry.requestId;
+  const forwarded = request.headers['x-forwarded-for'];
+  const hops = typeof forwarded === 'string' ? forwarded : undefined;
+  entry.clientIp = clientIp(request.socket.remoteAddress, hops, options.trusted);
+
+  const startedMs = clock.monotonicMs();
+  let waiting: ((ok: boolean) => void)[] | undefined;
+  let written: boolean | undefined;
+  return {
+    request,
+    response,
+    entry,
+    traceparent: traceparentOf(request.headers['traceparent']),
+    path: '',
+    query: '',
+    tokenDigest: null,
+    streaming: false,
+    stop: undefined,
+    commit(done) {
+      if (written !== undefined) return done(written);
+      if (waiting !== undefined) return void waiting.push(done);
+      waiting = [done];
+      entry.latencyMs = clock.monotonicMs() - startedMs;
+      options.append(entry, (ok) => {
+        written = ok;
+        for (const each of waiting ?? []) each(ok);
+      });
+    },
+  };
+}
+
+/** An entry of which nothing is known but when it began. */
+export function emptyEntry(clock: Clock): Entry {
+  return {
+    tsMs: clock.wallMs(),
+    requestId: randomUUID(),
+    principal: null,
+    clientIp: null,
+    route: null,
+    upstream: null,
+    rpcMethod: null,
+    rpcName: null,
+    httpStatus: null,
+    rpcError: null,
+    latencyMs: 0,
+    attempts: 0,
+    bytesIn: 0,
+    bytesOut: 0,
+    outcome: 'ok',
+    errorCode: null,
+    error: null,
+    toolError: false,
+    params: undefined,
+  };
+}
+
+const REQUEST_ID = /^[A-Za-z0-9._:/+=@-]+$/;
+
+function requestIdOf(sent: string | string[] | undefined): string | undefined {
+  return typeof sent === 'string' && sent.length <= REQUEST_ID_CHARS_MAX && REQUEST_ID.test(sent) ? sent : undefined;
+}
+
+/** W3C Trace Context: a valid one travels on, otherwise a new trace begins here, not sampled. */
+function traceparentOf(sent: string | string[] | undefined): string {
+  if (typeof sent === 'string' && parseTraceparent(sent)) return sent;
+  const ids = randomBytes(24).toString('hex');
+  return `00-${ids.slice(0, 32)}-${ids.slice(32)}-00`;
+}

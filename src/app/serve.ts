@@ -1,0 +1,234 @@
+/**
+ * A request from its first byte to its log entry: begins the exchange, asks each door in turn, answers always.
+ *
+ * Order (design: four paths, a): exchange → guard → route → authenticate → relay. The entry exists before anything
+ * can fail and is committed exactly once, by whichever answer is sent; anything thrown ends as an answer of its
+ * own. The snapshot is taken once, so that a reload never shows a request two configurations.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Duplex } from 'node:stream';
+
+import { healthReply, type Readiness } from '../admin/health.ts';
+import { isDiscoveryProbe, NO_DISCOVERY } from '../admin/well-known.ts';
+import { challenge, type Authenticated } from '../auth/authenticate.ts';
+import type { Sealer } from '../auth/seal.ts';
+import { ProxyError } from '../errors.ts';
+import { clientIp } from '../http/client-ip.ts';
+import { asProxyError, type Exchange } from '../http/exchange.ts';
+import { guardHead, guardMcp } from '../http/guard.ts';
+import { sendFailure, sendJson } from '../http/reply.ts';
+import { EXCHANGE_COUNT_MAX } from '../limits.ts';
+import type { Diag } from '../log/diag.ts';
+import type { Clock, Entry, Principal, ServerConfig } from '../model.ts';
+import { relay } from '../relay/relay.ts';
+import type { UpstreamPool } from '../upstream/pool.ts';
+import { beginExchange, emptyEntry } from './begin.ts';
+import { findRoute, METHODS, type Route } from './routes.ts';
+import type { Snapshot } from './snapshot.ts';
+
+export interface ServeOptions {
+  readonly clock: Clock;
+  readonly diag: Diag;
+  readonly pool: UpstreamPool;
+  readonly sealer: Sealer;
+  snapshot(): Snapshot;
+  readiness(): Readiness;
+  /** Writes one entry; `done` follows when it is in the file (true) or could not be put there (false). */
+  append(entry: Entry, done: (ok: boolean) => void): void;
+  /** Refuse new requests: the log cannot be written and the operator chose so. */
+  refusing(): boolean;
+  draining(): boolean;
+}
+
+export interface Serve {
+  onRequest(request: IncomingMessage, response: ServerResponse): void;
+  onMalformed(error: NodeJS.ErrnoException, socket: Duplex): void;
+  /** Exchanges whose answer is not complete. */
+  readonly open: ReadonlySet<Exchange>;
+}
+
+/** The request side of a running mcproxy. */
+export function createServe(options: ServeOptions): Serve {
+  // Bounded by EXCHANGE_COUNT_MAX.
+  const open = new Set<Exchange>();
+
+  return {
+    open,
+    onRequest(request, response) {
+      const snapshot = options.snapshot();
+      const exchange = beginExchange(request, response, { clock: options.clock, trusted: snapshot.trustedProxies, append: options.append });
+      open.add(exchange);
+      response.on('close', () => open.delete(exchange));
+      try {
+        if (open.size > EXCHANGE_COUNT_MAX) throw new ProxyError('OVERLOADED', 'too many exchanges are open', RETRY_SOON);
+        dispatch(exchange, snapshot, options);
+      } catch (thrown) {
+        const error = asProxyError(thrown);
+        if (error.code === 'INTERNAL') reportInternal(options.diag, exchange, error);
+        sendFailure(exchange, error);
+      }
+    },
+    onMalformed(error, socket) {
+      refuseMalformed(error, socket, options);
+    },
+  };
+}
+
+const RETRY_SOON = { headers: { 'retry-after': '1' } };
+
+function dispatch(exchange: Exchange, snapshot: Snapshot, options: ServeOptions): void {
+  const target = guardHead(exchange.request, snapshot.guard);
+  exchange.path = target.path;
+  exchange.query = target.query;
+  exchange.entry.route = target.path;
+  const route = findRoute(target.path);
+  if (route.kind === 'health') return sendHealth(exchange, route, { snapshot, options });
+  if (isDiscoveryProbe(target.path)) return sendJson(exchange, 404, { body: NO_DISCOVERY });
+  if (options.draining()) throw new ProxyError('SHUTTING_DOWN', 'mcproxy is stopping; try again shortly', RETRY_SOON);
+  if (options.refusing()) throw new ProxyError('LOG_UNWRITABLE', 'the access log cannot be written, so that requests are refused');
+
+  const by = admit(exchange, route, snapshot);
+  if (route.kind === 'unknown') throw unknownRoute();
+  const server = by.principal.servers.get(route.serverName);
+  if (server === undefined) throw unknownRoute();
+  exchange.entry.upstream = server.name;
+  guardMcp(exchange.request, METHODS[route.part]);
+  relayTo(exchange, { server, principal: by.principal, part: route.part }, { snapshot, options });
+}
+
+/** One body for a server that does not exist and one that is not this user's. */
+function unknownRoute(): ProxyError {
+  return new ProxyError('ROUTE_UNKNOWN', 'there is no such path or server for this user');
+}
+
+/** Lets the caller in as a principal. @throws {ProxyError} AUTH_MISSING, AUTH_INVALID, ACCESS_DENIED */
+function admit(exchange: Exchange, route: Route, snapshot: Snapshot): Authenticated {
+  const { authenticator, config } = snapshot;
+  const result = authenticator.authenticate(exchange.request.headers.authorization);
+  const server = route.kind === 'server' ? config.servers.get(route.serverName) : undefined;
+  const passthrough = server?.kind === 'http' && server.credential.type === 'passthrough' ? server : undefined;
+  if (result.kind === 'known') {
+    exchange.entry.principal = result.by.principal.id;
+    exchange.tokenDigest = result.by.tokenDigest;
+    refuseOwnToken(result.by.principal, route, result.by.tokenDigest);
+    return result.by;
+  }
+  if (result.kind === 'unknown' && passthrough !== undefined) {
+    const id = `passthrough:${result.tokenDigest.slice(0, 8)}`;
+    exchange.entry.principal = id;
+    const principal: Principal = { id, role: 'user', tokenDigests: [], servers: new Map([[passthrough.name, passthrough]]) };
+    return { principal, tokenDigest: result.tokenDigest };
+  }
+  throw challenge(result.kind, config.principals.length === 0);
+}
+
+/** A token of ours must never reach a passthrough server, which would get the client's Authorization as it is. */
+function refuseOwnToken(principal: Principal, route: Route, tokenDigest: string): void {
+  if (route.kind !== 'server' || tokenDigest === '') return;
+  const server = principal.servers.get(route.serverName);
+  if (server?.kind !== 'http' || server.credential.type !== 'passthrough') return;
+  throw new ProxyError(
+    'ACCESS_DENIED',
+    `server ${server.name} takes its own token (passthrough): send that, not the token of mcproxy`,
+  );
+}
+
+interface Chosen {
+  readonly server: ServerConfig;
+  readonly principal: Principal;
+  readonly part: 'mcp' | 'sse' | 'messages';
+}
+
+function relayTo(exchange: Exchange, chosen: Chosen, here: { snapshot: Snapshot; options: ServeOptions }): void {
+  const { server, principal, part } = chosen;
+  const { config, redactor } = here.snapshot;
+  if (!server.enabled) throw new ProxyError('UPSTREAM_NOT_READY', `server ${server.name} is disabled`);
+  if (server.kind === 'stdio') {
+    throw new ProxyError('UPSTREAM_NOT_READY', `server ${server.name} is a local command, which is not served yet`);
+  }
+  const { params } = config.log;
+  relay(
+    exchange,
+    {
+      server,
+      upstream: here.options.pool.get(server),
+      principalId: principal.id,
+      part: part === 'messages' ? 'messages' : 'endpoint',
+    },
+    {
+      clock: here.options.clock,
+      sealer: here.options.sealer,
+      pathPrefix: config.pathPrefix,
+      bodyBytesMax: config.bodyBytesMax,
+      heartbeatMs: config.heartbeatMs,
+      keepParams: params === 'none' ? undefined : (body) => redactor.value(paramsOf(body), params),
+    },
+  );
+}
+
+function paramsOf(body: Buffer): unknown {
+  try {
+    const message = JSON.parse(body.toString('utf8')) as { params?: unknown } | null;
+    return message?.params ?? null;
+  } catch {
+    return null;
+  }
+}
+
+function sendHealth(
+  exchange: Exchange,
+  route: Extract<Route, { kind: 'health' }>,
+  here: { snapshot: Snapshot; options: ServeOptions },
+): void {
+  if (exchange.request.method !== 'GET' && exchange.request.method !== 'HEAD') {
+    throw new ProxyError('METHOD_NOT_ALLOWED', 'use GET', { headers: { allow: 'GET, HEAD' } });
+  }
+  const result = here.snapshot.authenticator.authenticate(exchange.request.headers.authorization);
+  const servers = result.kind === 'known' ? [...result.by.principal.servers.keys()] : undefined;
+  if (result.kind === 'known') exchange.entry.principal = result.by.principal.id;
+  const reply = healthReply(route.path, here.options.readiness(), servers);
+  sendJson(exchange, reply.status, { body: reply.body });
+}
+
+function reportInternal(diag: Diag, exchange: Exchange, error: ProxyError): void {
+  const cause = error.cause instanceof Error ? (error.cause.stack ?? error.cause.message) : String(error.cause);
+  diag.error('internal error', { request_id: exchange.entry.requestId, cause });
+}
+
+/** A request that could not be parsed has no exchange, but an entry all the same. */
+function refuseMalformed(error: NodeJS.ErrnoException, socket: Duplex, options: ServeOptions): void {
+  const { bytesRead, remoteAddress } = socket as Duplex & { bytesRead?: number; remoteAddress?: string };
+  // A connection that ended between requests, or never sent a byte, was no request.
+  if (error.code === 'ECONNRESET' || error.code === 'EPIPE' || bytesRead === 0) return void socket.destroy();
+  const failure = malformed(error.code ?? '');
+  const { spec } = failure;
+  const entry: Entry = {
+    ...emptyEntry(options.clock),
+    clientIp: clientIp(remoteAddress, undefined, undefined),
+    httpStatus: spec.http,
+    rpcError: spec.rpc,
+    outcome: spec.outcome,
+    errorCode: failure.code,
+    error: failure.message,
+  };
+  options.append(entry, () => {
+    if (!socket.writable) return void socket.destroy();
+    const body = JSON.stringify({
+      jsonrpc: '2.0',
+      id: null,
+      error: { code: spec.rpc, message: failure.message, data: { source: 'mcproxy', code: failure.code, request_id: entry.requestId } },
+    });
+    socket.end(
+      `HTTP/1.1 ${spec.http} ${REASON[spec.http] ?? 'Bad Request'}\r\nContent-Type: application/json\r\n` +
+        `Content-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
+    );
+  });
+}
+
+const REASON: Readonly<Record<number, string>> = { 400: 'Bad Request', 408: 'Request Timeout', 431: 'Request Header Fields Too Large' };
+
+function malformed(code: string): ProxyError {
+  if (code === 'HPE_HEADER_OVERFLOW') return new ProxyError('HEADERS_TOO_LARGE', 'the request headers are too large');
+  if (code === 'ERR_HTTP_REQUEST_TIMEOUT') return new ProxyError('REQUEST_TIMEOUT', 'the request headers did not arrive in time');
+  return new ProxyError('REQUEST_INVALID', `the request is not valid HTTP/1.1 (${code})`);
+}

@@ -1,0 +1,43 @@
+/**
+ * One configuration with everything derived from it, frozen: what a request sees from its beginning to its end.
+ *
+ * A reload builds the next one beside it and swaps one reference; nothing here is ever changed.
+ */
+import { makeAuthenticator, type Authenticator } from '../auth/authenticate.ts';
+import { makeTrustedProxies, type TrustedProxies } from '../http/client-ip.ts';
+import type { GuardPolicy } from '../http/guard.ts';
+import { makeRedactor, type Redactor } from '../log/redact.ts';
+import type { Config, HttpServerConfig } from '../model.ts';
+
+export interface Snapshot {
+  readonly config: Config;
+  readonly authenticator: Authenticator;
+  readonly guard: GuardPolicy;
+  readonly trustedProxies: TrustedProxies | undefined;
+  readonly redactor: Redactor;
+}
+
+/** Derives what requests need. */
+export function makeSnapshot(config: Config): Snapshot {
+  return Object.freeze({
+    config,
+    authenticator: makeAuthenticator(config),
+    guard: {
+      pathPrefix: config.pathPrefix,
+      listenHost: config.listen.host,
+      authenticated: config.auth === 'tokens',
+      allowedHosts: config.allowedHosts,
+      allowedOrigins: config.allowedOrigins,
+    },
+    trustedProxies: makeTrustedProxies(config.trustedProxies),
+    redactor: makeRedactor(config.secrets),
+  });
+}
+
+/** Every HTTP server as somebody sees it, shared or a user's own. */
+export function* httpServers(config: Config): Generator<HttpServerConfig> {
+  for (const server of config.servers.values()) if (server.kind === 'http') yield server;
+  for (const principal of config.principals) {
+    for (const server of principal.servers.values()) if (server.kind === 'http') yield server;
+  }
+}

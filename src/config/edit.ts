@@ -1,0 +1,304 @@
+/**
+ * Edits of the text of tokens.yml that leave comments, order and spelling of everything else as they are.
+ *
+ * The parsed nodes tell where to cut and paste, in block style, in `{ }` style and in JSON alike. Every result is parsed
+ * again and compared with what the edit was meant to do; where that differs, and where the text has problems already,
+ * nothing is returned and the operator is asked to edit by hand. Writing the file belongs to `app`.
+ */
+import { ProxyError } from '../errors.ts';
+import { parseYaml, type YamlMap, type YamlNode, type YamlPair } from '../text/yaml.ts';
+import { showName } from './problems.ts';
+import { isNothing } from './reading.ts';
+import { isUserName } from './users.ts';
+
+export interface NewUser {
+  readonly name: string;
+  /** `sha256:` and 64 hex digits. */
+  readonly tokenDigest: string;
+  readonly role?: 'user' | 'admin';
+  /** Undefined or `*` means all servers. */
+  readonly servers?: readonly string[];
+}
+
+export interface ListedUser {
+  readonly name: string;
+  readonly role: string;
+  readonly tokenCount: number;
+  /** `*` among them means all servers. */
+  readonly servers: readonly string[];
+}
+
+/** A value without positions, for comparing; maps keep their order. */
+type Shape =
+  | string
+  | number
+  | boolean
+  | null
+  | readonly Shape[]
+  | { readonly map: readonly (readonly [string, Shape])[] };
+
+const STEP = '  ';
+const PLAIN = /^[A-Za-z_][\w.@-]*$/;
+const NOT_TEXT = /^(?:null|true|false)$/i;
+
+/**
+ * Adds a user after those that are there.
+ *
+ * @throws {ProxyError} CONFIG_INVALID when the user exists, the name is none, or the text cannot be edited safely
+ */
+export function addUser(text: string, user: NewUser): string {
+  if (!isUserName(user.name))
+    throw refusal(`${showName(user.name)} cannot be the name of a user: use the characters A-Z a-z 0-9 . _ @ -`);
+  const root = parse(text);
+  const users = root === undefined ? undefined : findPair(root, 'users');
+  if (users?.value.kind === 'map' && findPair(users.value, user.name) !== undefined) {
+    throw refusal(
+      `the user ${showName(user.name)} exists already: \`mcproxy token rotate\` replaces a token, \`mcproxy token revoke\` removes a user`,
+    );
+  }
+  const shape = shapeOfUser(user);
+  const before = root === undefined ? [] : pairsOf(root);
+  const others = users?.value.kind === 'map' ? pairsOf(users.value) : [];
+  const after: (readonly [string, Shape])[] = before.map(([name, value]) => [
+    name,
+    name === 'users' ? { map: [...others, [user.name, shape]] } : value,
+  ]);
+  if (users === undefined) after.push(['users', { map: [[user.name, shape]] }]);
+  return checked(insertUser(text, { root, users }, user), { map: after });
+}
+
+/**
+ * Removes a user.
+ *
+ * @throws {ProxyError} CONFIG_INVALID when there is no such user or the text cannot be edited safely
+ */
+export function removeUser(text: string, name: string): string {
+  const { root, users, pair } = findUser(text, name);
+  const rest = pairsOf(users).filter(([other]) => other !== name);
+  const left: Shape = rest.length === 0 && !users.flow ? null : { map: rest };
+  const [from, to] = users.flow
+    ? spanInFlow(text, users, pair)
+    : [lineStart(text, pair.key.start), nextLine(text, endOf(pair.value, pair.key.end))];
+  return checked(text.slice(0, from) + text.slice(to), {
+    map: pairsOf(root).map(([key, value]) => [key, key === 'users' ? left : value]),
+  });
+}
+
+/**
+ * Replaces all tokens of a user by one.
+ *
+ * @throws {ProxyError} CONFIG_INVALID when there is no such user or the text cannot be edited safely
+ */
+export function replaceToken(text: string, name: string, tokenDigest: string): string {
+  const { root, users, pair } = findUser(text, name);
+  const user = pair.value;
+  const fields = user.kind === 'map' ? pairsOf(user) : [];
+  const known = fields.some(([field]) => field === 'token');
+  const changed = known
+    ? fields.map(([field, value]) => [field, field === 'token' ? tokenDigest : value] as const)
+    : [['token', tokenDigest] as const, ...fields];
+  const list = pairsOf(users).map(([other, value]) => [other, other === name ? { map: changed } : value] as const);
+  const shape: Shape = { map: pairsOf(root).map(([key, value]) => [key, key === 'users' ? { map: list } : value]) };
+  return checked(putToken(text, pair, tokenDigest), shape);
+}
+
+/**
+ * The users of the text, without their tokens.
+ *
+ * @throws {ProxyError} CONFIG_INVALID when the text has problems
+ */
+export function listUsers(text: string): ListedUser[] {
+  const root = parse(text);
+  const users = root === undefined ? undefined : findPair(root, 'users')?.value;
+  if (users?.kind !== 'map') return [];
+  return users.pairs.map(({ name, value }) => {
+    const field = (key: string): YamlNode | undefined =>
+      value.kind === 'map' ? findPair(value, key)?.value : undefined;
+    const role = field('role');
+    return {
+      name,
+      role: role?.kind === 'scalar' && role.value !== null ? String(role.value) : 'user',
+      tokenCount: wordsOf(field('token')).length,
+      servers: wordsOf(field('servers')),
+    };
+  });
+}
+
+function parse(text: string): YamlMap | undefined {
+  const { root, problems } = parseYaml(text);
+  const [problem] = problems;
+  if (problem !== undefined)
+    throw refusal(
+      `the file cannot be edited before it is correct: line ${problem.line}, column ${problem.column}: ${problem.text}`,
+    );
+  if (root === undefined || isNothing(root)) return undefined;
+  if (root.kind !== 'map') throw refusal('the file does not hold a map with "users"');
+  return root;
+}
+
+function findUser(text: string, name: string): { root: YamlMap; users: YamlMap; pair: YamlPair } {
+  const root = parse(text);
+  const users = root === undefined ? undefined : findPair(root, 'users')?.value;
+  const pair = users?.kind === 'map' ? findPair(users, name) : undefined;
+  if (root === undefined || users?.kind !== 'map' || pair === undefined) {
+    throw refusal(`there is no user ${showName(name)} in the file: \`mcproxy token list\` shows those that are`);
+  }
+  return { root, users, pair };
+}
+
+function insertUser(
+  text: string,
+  place: { root: YamlMap | undefined; users: YamlPair | undefined },
+  user: NewUser,
+): string {
+  const { root, users } = place;
+  if (root?.flow === true && users === undefined) return insertInFlow(text, root, `"users": {${flowUser(user)}}`);
+  if (users?.value.kind === 'map' && users.value.flow) return insertInFlow(text, users.value, flowUser(user));
+  if (users === undefined) {
+    const indent = indentOf(root);
+    return insertLines(text, text.length, [`${indent}users:`, ...blockUser(user, indent + STEP)]);
+  }
+  if (users.value.kind === 'map') {
+    return insertLines(text, endOf(users.value, users.key.end), blockUser(user, indentOf(users.value)));
+  }
+  if (!isNothing(users.value) || root?.flow === true) throw refusal('"users" is not a map, so no user can be added');
+  // `users: null` and `users: ~` must lose their value, or the lines below would not belong to them.
+  const bare = text.slice(0, users.value.start) + text.slice(users.value.end);
+  return insertLines(bare, users.key.end, blockUser(user, indentOf(root) + STEP));
+}
+
+function putToken(text: string, user: YamlPair, digest: string): string {
+  if (user.value.kind !== 'map') {
+    if (!isNothing(user.value)) throw refusal(`the user ${showName(user.name)} is not a map`);
+    const indent = `${' '.repeat(user.key.column - 1)}${STEP}`;
+    return insertLines(text.slice(0, user.value.start) + text.slice(user.value.end), user.key.end, [
+      `${indent}token: ${digest}`,
+    ]);
+  }
+  const pair = findPair(user.value, 'token');
+  const quoted = user.value.flow ? `"${digest}"` : digest;
+  if (pair !== undefined)
+    return `${text.slice(0, pair.key.end)}: ${quoted}${text.slice(endOf(pair.value, pair.key.end + 1))}`;
+  const first = user.value.pairs[0]?.key.start ?? user.value.start + 1;
+  if (!user.value.flow)
+    return `${text.slice(0, first)}token: ${digest}${newline(text)}${indentOf(user.value)}${text.slice(first)}`;
+  const separator = user.value.pairs.length === 0 ? '' : ', ';
+  return `${text.slice(0, first)}"token": ${quoted}${separator}${text.slice(first)}`;
+}
+
+/** Adds whole lines after the line of `offset`. */
+function insertLines(text: string, offset: number, lines: readonly string[]): string {
+  const at = nextLine(text, offset);
+  const head = text.slice(0, at);
+  const end = newline(text);
+  return `${head}${head === '' || head.endsWith('\n') ? '' : end}${lines.map((line) => line + end).join('')}${text.slice(at)}`;
+}
+
+/** Adds an entry at the end of `{ }`, on a line of its own where the one before has one. */
+function insertInFlow(text: string, map: YamlMap, entry: string): string {
+  const last = map.pairs.at(-1);
+  if (last === undefined) return `${text.slice(0, map.start + 1)}${entry}${text.slice(map.start + 1)}`;
+  const indent = text.slice(lineStart(text, last.key.start), last.key.start);
+  const at = endOf(last.value, last.key.end);
+  return `${text.slice(0, at)},${indent.trim() === '' ? newline(text) + indent : ' '}${entry}${text.slice(at)}`;
+}
+
+/** What has to go with an entry of `{ }` so that no comma is left over, which JSON would not allow. */
+function spanInFlow(text: string, map: YamlMap, pair: YamlPair): readonly [from: number, to: number] {
+  const index = map.pairs.indexOf(pair);
+  const before = map.pairs[index - 1];
+  const after = map.pairs[index + 1];
+  const end = endOf(pair.value, pair.key.end);
+  if (before !== undefined) return [endOf(before.value, before.key.end), end];
+  if (after !== undefined) return [pair.key.start, after.key.start];
+  const comma = /^\s*,/.exec(text.slice(end))?.[0] ?? '';
+  return [pair.key.start, end + comma.length];
+}
+
+function blockUser(user: NewUser, indent: string): string[] {
+  const inner = indent + STEP;
+  return [
+    `${indent}${quoteIfNeeded(user.name)}:`,
+    `${inner}token: ${user.tokenDigest}`,
+    ...(user.role === undefined ? [] : [`${inner}role: ${user.role}`]),
+    `${inner}servers: ${isAll(user) ? '"*"' : `[${(user.servers ?? []).map(quoteIfNeeded).join(', ')}]`}`,
+  ];
+}
+
+function flowUser(user: NewUser): string {
+  const role = user.role === undefined ? {} : { role: user.role };
+  const entry = JSON.stringify({ token: user.tokenDigest, ...role, servers: isAll(user) ? '*' : user.servers });
+  return `${JSON.stringify(user.name)}: ${entry.replaceAll(/([:,])(?=["[])/g, '$1 ')}`;
+}
+
+function shapeOfUser(user: NewUser): Shape {
+  const role: [string, Shape][] = user.role === undefined ? [] : [['role', user.role]];
+  return { map: [['token', user.tokenDigest], ...role, ['servers', isAll(user) ? '*' : (user.servers ?? [])]] };
+}
+
+function isAll(user: NewUser): boolean {
+  return user.servers === undefined || user.servers.includes('*');
+}
+
+/** `text` if it means what was intended. */
+function checked(text: string, intended: Shape): string {
+  const { root, problems } = parseYaml(text);
+  if (problems.length === 0 && root !== undefined && JSON.stringify(shapeOf(root)) === JSON.stringify(intended))
+    return text;
+  throw refusal('the file is written in a way that cannot be edited safely: change it by hand');
+}
+
+function shapeOf(node: YamlNode): Shape {
+  if (node.kind === 'scalar') return node.value;
+  return node.kind === 'seq' ? node.items.map(shapeOf) : { map: pairsOf(node) };
+}
+
+function pairsOf(map: YamlMap): (readonly [string, Shape])[] {
+  return map.pairs.map(({ name, value }) => [name, shapeOf(value)] as const);
+}
+
+function findPair(map: YamlMap, name: string): YamlPair | undefined {
+  return map.pairs.find((pair) => pair.name === name);
+}
+
+/** Where the last visible character of a node ends; `least` for one that is not written. */
+function endOf(node: YamlNode, least: number): number {
+  if (node.kind === 'scalar' || node.flow) return Math.max(node.end, least);
+  const last = node.kind === 'map' ? node.pairs.at(-1)?.value : node.items.at(-1);
+  const key = node.kind === 'map' ? node.pairs.at(-1)?.key.end : undefined;
+  return last === undefined ? least : endOf(last, Math.max(least, key ?? least));
+}
+
+function indentOf(map: YamlMap | undefined): string {
+  return ' '.repeat((map?.pairs[0]?.key.column ?? 1) - 1);
+}
+
+function lineStart(text: string, offset: number): number {
+  return text.lastIndexOf('\n', offset - 1) + 1;
+}
+
+/** The start of the line after the one on which the text before `offset` ends. */
+function nextLine(text: string, offset: number): number {
+  const visible = text.slice(0, offset).trimEnd().length;
+  const end = text.indexOf('\n', offset === text.length ? offset : visible);
+  return end === -1 ? text.length : end + 1;
+}
+
+function newline(text: string): string {
+  return text.includes('\r\n') ? '\r\n' : '\n';
+}
+
+function quoteIfNeeded(word: string): string {
+  return PLAIN.test(word) && !NOT_TEXT.test(word) ? word : JSON.stringify(word);
+}
+
+/** The texts of a value that is one text or several; of a map its keys. */
+function wordsOf(node: YamlNode | undefined): string[] {
+  if (node === undefined || isNothing(node)) return [];
+  if (node.kind === 'scalar') return [String(node.value)];
+  return node.kind === 'map' ? node.pairs.map((pair) => pair.name) : node.items.flatMap(wordsOf);
+}
+
+function refusal(text: string): ProxyError {
+  return new ProxyError('CONFIG_INVALID', text);
+}

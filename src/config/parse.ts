@@ -1,0 +1,284 @@
+/**
+ * From the operator's files, environment and command line to one frozen Config, or to everything that is wrong.
+ *
+ * The order: read all files (`spellings.ts`), put environment and command line over the settings (`environment.ts`),
+ * resolve the shared servers (`servers.ts`), then the users on top of them (`users.ts`). Never throws; all problems come
+ * at once. Promises of the result: every reference resolved, every default filled in, no token in plain text, every
+ * secret wrapped and listed. Pure: files, variables, path rules and the hash are handed in.
+ */
+import { BODY_BYTES_MAX, CONFIG_BYTES_MAX, HEARTBEAT_MS_DEFAULT, PRINCIPAL_COUNT_MAX } from '../limits.ts';
+import { SERVER_COUNT_MAX, SHUTDOWN_GRACE_MS_DEFAULT } from '../limits.ts';
+import type { Config, Principal, Problem, ServerConfig } from '../model.ts';
+import { parseYaml, type YamlNode } from '../text/yaml.ts';
+import { own } from './decode.ts';
+import { applyEnvironment, readApiKeys, type ApiKey, type Overrides, type Settings } from './environment.ts';
+import { collectProblems, showName, type FileProblems, type ProblemList } from './problems.ts';
+import { collectSecrets, readText, type Reading, type SecretList } from './reading.ts';
+import { decodeServer, resolveServer } from './servers.ts';
+import { classifyTokens, KNOWN_KEYS, readConfigFile, readTokensFile, type ServerEntry } from './spellings.ts';
+import { ANONYMOUS, decodeUsers, isUserName, resolveUsers, type Known, type UserDraft } from './users.ts';
+
+export interface SourceFile {
+  readonly path: string;
+  readonly text: string;
+  readonly role: 'config' | 'tokens';
+}
+
+export interface ParseInput {
+  readonly files: readonly SourceFile[];
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Stands in for the variable HOSTNAME where the environment has none. */
+  readonly hostname: string;
+  readonly overrides?: Overrides;
+  /** `path` as seen from the file `base`; an empty `base` is the working directory. */
+  readonly resolvePath: (base: string, path: string) => string;
+  /** Lower-case hex. */
+  readonly sha256: (text: string) => string;
+}
+
+export interface ParseResult {
+  /** Undefined exactly when one of the problems is an error. */
+  readonly config: Config | undefined;
+  readonly problems: readonly Problem[];
+}
+
+/** All that is gathered while files are read. */
+interface Desk {
+  readonly input: ParseInput;
+  readonly problems: ProblemList;
+  readonly secrets: SecretList;
+  /** From files of variables. */
+  readonly variables: Map<string, string>;
+  readonly servers: ServerEntry[];
+  readonly users: UserDraft[];
+  readonly keys: ApiKey[];
+}
+
+interface Document {
+  readonly file: SourceFile;
+  readonly reading: Reading;
+  readonly root: YamlNode;
+}
+
+/** Decodes and resolves everything; never throws. */
+export function parseConfig(input: ParseInput): ParseResult {
+  const desk: Desk = {
+    input,
+    problems: collectProblems(),
+    secrets: collectSecrets(),
+    variables: new Map(),
+    servers: [],
+    users: [],
+    keys: [],
+  };
+  const outsideProblems = desk.problems.forFile('environment and command line', '', KNOWN_KEYS);
+  const documents = input.files.flatMap((file) => openFile(desk, file) ?? []);
+  for (const document of documents) if (isTokens(document, 'variables')) readVariables(desk, document);
+  let fromFiles: Settings = {};
+  for (const document of documents) fromFiles = { ...fromFiles, ...readDocument(desk, document) };
+  const outside = {
+    env: input.env,
+    problems: outsideProblems,
+    secrets: desk.secrets,
+    resolvePath: (path: string): string => input.resolvePath('', path),
+  };
+  const settings = applyEnvironment(fromFiles, outside, input.overrides);
+  desk.keys.push(...readApiKeys(outside));
+  const known = resolveShared(desk, settings);
+  const users = withApiKeys(desk, makeReading(desk, { path: 'environment', text: '' }, outsideProblems));
+  const principals = resolveUsers(users, known);
+  const config = assemble(desk, { settings, servers: known.servers, principals });
+  judge(config, documents[0]?.reading.problems ?? outsideProblems, documents.length);
+  const problems = desk.problems.list();
+  return { config: desk.problems.errorCount() > 0 ? undefined : freeze(config), problems };
+}
+
+function openFile(desk: Desk, file: SourceFile): Document | undefined {
+  const problems = desk.problems.forFile(file.path, file.text, KNOWN_KEYS);
+  if (file.text.length > CONFIG_BYTES_MAX) {
+    problems.error(undefined, {
+      text: 'the file is too long for a configuration',
+      fix: `keep it below ${CONFIG_BYTES_MAX / 1024 ** 2} MiB`,
+    });
+    return undefined;
+  }
+  const document = parseYaml(file.text);
+  for (const problem of document.problems) problems.error(problem, { text: maskNames(problem.text), fix: problem.fix });
+  if (document.root === undefined || document.problems.length > 0) return undefined;
+  return { file, root: document.root, reading: makeReading(desk, file, problems) };
+}
+
+/** The parser quotes a repeated key; in a file of keys that is a secret. */
+function maskNames(text: string): string {
+  return text.replaceAll(/"((?:[^"\\]|\\.)*)"/g, (_, name: string) => showName(name));
+}
+
+function makeReading(desk: Desk, file: { path: string; text: string }, problems: FileProblems): Reading {
+  const { env, hostname } = desk.input;
+  return {
+    path: file.path,
+    text: file.text,
+    problems,
+    secrets: desk.secrets,
+    lookup: (name) => own(env, name) ?? desk.variables.get(name) ?? (name === 'HOSTNAME' ? hostname : undefined),
+    resolvePath: (path) => desk.input.resolvePath(file.path, path),
+  };
+}
+
+function isTokens(document: Document, form: ReturnType<typeof classifyTokens>): boolean {
+  return document.file.role === 'tokens' && classifyTokens(document.root) === form;
+}
+
+function readDocument(desk: Desk, document: Document): Settings {
+  const { reading, root } = document;
+  const { sha256 } = desk.input;
+  if (document.file.role === 'config') {
+    const { settings, servers, users } = readConfigFile(reading, root);
+    desk.servers.push(...servers);
+    if (users !== undefined) desk.users.push(...decodeUsers(reading, users, sha256));
+    return settings;
+  }
+  if (isTokens(document, 'api-keys')) readKeyFile(desk, document);
+  else if (isTokens(document, 'users')) {
+    const users = readTokensFile(reading, root);
+    if (users !== undefined) desk.users.push(...decodeUsers(reading, users, sha256));
+  }
+  return {};
+}
+
+function readVariables(desk: Desk, { reading, root }: Document): void {
+  for (const { name, value } of root.kind === 'map' ? root.pairs : []) {
+    const text = readText(reading, value, 'secret');
+    if (text !== undefined) desk.variables.set(name, text);
+  }
+}
+
+function readKeyFile(desk: Desk, { reading, root }: Document): void {
+  for (const { name: key, value } of root.kind === 'map' ? root.pairs : []) {
+    desk.secrets.add(key);
+    const node = value.kind === 'map' ? value.pairs.find((pair) => pair.name === 'client_id')?.value : undefined;
+    const client = node === undefined ? undefined : readText(reading, node, 'open');
+    if (client !== undefined && isUserName(client)) desk.keys.push({ key, client });
+    else
+      reading.problems.error(node, {
+        text: 'this "client_id" cannot be the name of a user',
+        fix: 'use the characters A-Z a-z 0-9 . _ @ -',
+      });
+  }
+}
+
+/** The shared servers; those that are wrong stay known by name, so that no user is told that they do not exist. */
+function resolveShared(desk: Desk, defaults: Settings): Known {
+  const servers = new Map<string, ServerConfig>();
+  const broken = new Set<string>();
+  for (const entry of desk.servers) {
+    const { name, at, reading } = entry;
+    const draft = decodeServer(entry, { foreign: entry.foreign });
+    if (servers.has(name) || broken.has(name)) {
+      reading.problems.error(at, {
+        text: `the server ${showName(name)} is defined twice`,
+        fix: 'rename or delete one',
+      });
+      continue;
+    }
+    const server = draft.broken ? undefined : resolveServer(draft, { base: undefined, defaults, personal: false });
+    if (server === undefined) broken.add(name);
+    else servers.set(name, server);
+  }
+  return { servers, broken, defaults };
+}
+
+/** Adds the keys: to the user of that name, or as a new one who may use all servers. */
+function withApiKeys(desk: Desk, reading: Reading): UserDraft[] {
+  const users = [...desk.users];
+  const places = new Map(users.map((user, index) => [user.name, index]));
+  for (const { key, client } of desk.keys) {
+    const index = places.get(client) ?? users.length;
+    const user = users[index] ?? {
+      name: client,
+      at: undefined,
+      reading,
+      role: 'user',
+      tokens: [],
+      all: true,
+      servers: [],
+    };
+    places.set(client, index);
+    users[index] = {
+      ...user,
+      tokens: [...user.tokens, { digest: desk.input.sha256(key).toLowerCase(), at: undefined }],
+    };
+  }
+  return users;
+}
+
+function assemble(
+  desk: Desk,
+  made: { settings: Settings; servers: Config['servers']; principals: readonly Principal[] },
+): Config {
+  const { settings, servers, principals } = made;
+  const auth = settings.auth ?? 'tokens';
+  const anonymous: Principal = { id: ANONYMOUS, role: 'user', tokenDigests: [], servers };
+  return {
+    listen: { host: settings.listen?.host ?? '127.0.0.1', port: settings.listen?.port ?? 3000 },
+    pathPrefix: settings.path_prefix ?? '',
+    auth,
+    servers,
+    principals: auth === 'none' ? [anonymous, ...principals] : principals,
+    log: {
+      file: settings['log.file'] ?? '-',
+      params: settings['log.params'] ?? 'none',
+      onFailure: settings['log.on_failure'] ?? 'continue',
+      level: settings['log.level'] ?? 'info',
+    },
+    bodyBytesMax: settings['limits.body'] ?? BODY_BYTES_MAX,
+    heartbeatMs: settings.heartbeat ?? HEARTBEAT_MS_DEFAULT,
+    shutdownGraceMs: settings.shutdown_grace ?? SHUTDOWN_GRACE_MS_DEFAULT,
+    allowedHosts: settings.allowed_hosts ?? [],
+    allowedOrigins: settings.allowed_origins ?? [],
+    trustedProxies: settings.trusted_proxies ?? [],
+    adminSocket: settings['admin.socket'],
+    secrets: desk.secrets.list(),
+  };
+}
+
+/** What only the whole shows. */
+function judge(config: Config, problems: FileProblems, fileCount: number): void {
+  const { servers, principals, auth, listen } = config;
+  if (servers.size > SERVER_COUNT_MAX) {
+    problems.error(undefined, {
+      text: `there are ${servers.size} servers, more than ${SERVER_COUNT_MAX}`,
+      fix: 'run a second mcproxy for some of them',
+    });
+  }
+  if (principals.length > PRINCIPAL_COUNT_MAX) {
+    problems.error(undefined, {
+      text: `there are ${principals.length} users, more than ${PRINCIPAL_COUNT_MAX}`,
+      fix: 'run a second mcproxy for some of them',
+    });
+  }
+  if (auth === 'none' && !/^(?:localhost|127\.|::1$)/.test(listen.host)) {
+    problems.warning(undefined, {
+      text: `with "auth: none" everybody who can reach ${listen.host}:${listen.port} may use all servers`,
+      fix: 'listen on 127.0.0.1, or delete "auth: none" and add users',
+    });
+  }
+  const needsUsers = [...servers.values()].some(
+    (server) => server.kind === 'stdio' || server.credential.type !== 'passthrough',
+  );
+  if (auth === 'tokens' && principals.length === 0 && fileCount > 0 && (needsUsers || servers.size === 0)) {
+    problems.warning(undefined, {
+      text: 'there is no user yet, so nobody can come in',
+      fix: 'run `mcproxy token add NAME`',
+    });
+  }
+}
+
+/** Freezes plain objects and arrays all the way down; a Map is protected by its read-only type alone. */
+function freeze<T>(value: T): T {
+  if (typeof value !== 'object' || value === null || Object.isFrozen(value)) return value;
+  Object.freeze(value);
+  const members: unknown[] = value instanceof Map ? [...value.values()] : Object.values(value);
+  for (const member of members) freeze(member);
+  return value;
+}

@@ -1,0 +1,298 @@
+/**
+ * One upstream: first as a file describes it (a draft), then resolved to what a principal gets.
+ *
+ * A draft may stand on a base: the same server as everybody has it. What the draft says wins, what it leaves out is
+ * inherited, with two exceptions that keep shared secrets where they belong: a draft that changes between `url` and
+ * `command` inherits nothing, and one whose `url` leads to another origin inherits neither credential nor headers.
+ */
+import { CONNECT_MS_DEFAULT, FIRST_BYTE_MS_DEFAULT, IDLE_MS_DEFAULT, START_MS_DEFAULT } from '../limits.ts';
+import { RETRY_COUNT_DEFAULT, SERVER_NAME_CHARS_MAX } from '../limits.ts';
+import type { HttpServerConfig, ServerConfig, StdioServerConfig, Timeouts } from '../model.ts';
+import type { YamlNode } from '../text/yaml.ts';
+import { decodeCredential, type CredentialSaid } from './credential.ts';
+import { decodeMap, type Decoded, type Pair, type Values } from './decode.ts';
+import { READERS } from './kinds.ts';
+import { isPlainName, shownName, showName, type FileProblems, type Place } from './problems.ts';
+import { readText, type Reading } from './reading.ts';
+import { SERVER, type SETTINGS } from './schema.ts';
+import { addArgumentSecrets, addPairSecrets, addUrlSecrets } from './secrecy.ts';
+
+export interface ServerDraft {
+  readonly name: string;
+  /** Its name in the file. */
+  readonly at: Place;
+  readonly reading: Reading;
+  readonly fields: Decoded<typeof SERVER>;
+  readonly said: CredentialSaid;
+  /** Nothing is said but the name. */
+  readonly empty: boolean;
+  /** Something in it is wrong and was reported; it cannot be resolved. */
+  readonly broken: boolean;
+}
+
+/** What a draft stands on. */
+export interface Ground {
+  readonly base: ServerConfig | undefined;
+  readonly defaults: Values<typeof SETTINGS>;
+  /** The draft is one user's. */
+  readonly personal: boolean;
+}
+
+/** First path segments that lead elsewhere. */
+const RESERVED = new Set([
+  'mcp',
+  'sse',
+  'messages',
+  'healthz',
+  'readyz',
+  'health',
+  'metrics',
+  'status',
+  'ui',
+  '.well-known',
+]);
+const NAME = new RegExp(`^[A-Za-z0-9_-]{1,${SERVER_NAME_CHARS_MAX}}$`);
+
+/** Tells whether `name` can be the name of a server. */
+export function isServerName(name: string): boolean {
+  return NAME.test(name) && !RESERVED.has(name);
+}
+
+/** Reports a name that no server can have. */
+export function reportServerName(problems: FileProblems, place: Place, name: string): void {
+  const remark = RESERVED.has(name)
+    ? {
+        text: `${showName(name)} is the name of a path of mcproxy itself`,
+        fix: `choose another name, such as "${name.replace('.', '')}-server"`,
+      }
+    : {
+        text: `${showName(name)} cannot be the name of a server`,
+        fix: `use 1 to ${SERVER_NAME_CHARS_MAX} of the characters A-Z a-z 0-9 _ -${suggestion(name)}`,
+      };
+  problems.error(place, { ...remark, shown: shownName(name) });
+}
+
+/** The nearest name that a server can have; undefined when nothing is left. */
+export function toServerName(name: string): string | undefined {
+  const cleaned = name
+    .replaceAll(/[^\w-]+/g, '-')
+    .replaceAll(/^-+|-+$/g, '')
+    .slice(0, SERVER_NAME_CHARS_MAX);
+  if (cleaned === '') return undefined;
+  return isServerName(cleaned) ? cleaned : `${cleaned}-server`;
+}
+
+/** Decodes one entry; a text alone is its URL. */
+export function decodeServer(
+  from: { readonly reading: Reading; readonly name: string; readonly at: Place; readonly node: YamlNode },
+  options: { readonly foreign: boolean },
+): ServerDraft {
+  const { reading, node } = from;
+  const before = reading.problems.errorCount();
+  const fields =
+    node.kind === 'scalar' && node.value !== null
+      ? readBareUrl(reading, node)
+      : decodeMap({ reading, node }, SERVER, options);
+  const said = decodeCredential(reading, fields, { sound: reading.problems.errorCount() === before });
+  if (fields.url !== undefined) addUrlSecrets(reading.secrets, fields.url.value);
+  if (fields.env !== undefined) addPairSecrets(reading.secrets, fields.env.value);
+  if (fields.args !== undefined) addArgumentSecrets(reading.secrets, fields.args.value);
+  const empty = Object.keys(fields).length === 0;
+  return { name: from.name, at: from.at, reading, fields, said, empty, broken: reading.problems.errorCount() > before };
+}
+
+/** The server of a sound draft; undefined after a problem was reported. */
+export function resolveServer(draft: ServerDraft, ground: Ground): ServerConfig | undefined {
+  const { fields, reading } = draft;
+  const { url, command } = fields;
+  if (url !== undefined && command !== undefined) {
+    reading.problems.error(draft.at, {
+      text: `the server ${showName(draft.name)} has both "url" and "command"`,
+      fix: 'delete one of the two',
+      shown: shownName(draft.name),
+    });
+    return undefined;
+  }
+  const kind = url !== undefined ? 'http' : command !== undefined ? 'stdio' : ground.base?.kind;
+  if (kind === undefined) {
+    reading.problems.error(draft.at, {
+      text: `the server ${showName(draft.name)} has neither "url" nor "command"`,
+      fix: 'write one of the two',
+      shown: shownName(draft.name),
+    });
+    return undefined;
+  }
+  const base = ground.base?.kind === kind ? ground.base : undefined;
+  if (!judge(draft, kind, ground)) return undefined;
+  return kind === 'http' ? resolveHttp(draft, { ...ground, base }) : resolveStdio(draft, { ...ground, base });
+}
+
+/** What a server of this kind cannot have; false after a problem was reported. */
+function judge(draft: ServerDraft, kind: 'http' | 'stdio', ground: Ground): boolean {
+  const { fields, said, reading } = draft;
+  const refuse = (at: YamlNode | undefined, remark: { text: string; fix: string }): boolean => {
+    if (at !== undefined) reading.problems.error(at, remark);
+    return at === undefined;
+  };
+  const { transport } = fields;
+  const wrongTransport =
+    transport !== undefined && transport.value !== 'auto' && (transport.value === 'stdio') !== (kind === 'stdio');
+  const allowed = [
+    refuse(wrongTransport ? transport.at : undefined, {
+      text: `this transport does not go with "${kind === 'stdio' ? 'command' : 'url'}"`,
+      fix:
+        kind === 'stdio'
+          ? 'delete it, or write "url" in place of "command"'
+          : 'delete it, or write "command" in place of "url"',
+    }),
+  ];
+  if (kind === 'stdio') {
+    const credential = said.credential === undefined || said.credential.type === 'none' ? undefined : said.at;
+    const at = credential ?? fields.headers?.at ?? fields.ca_file?.at;
+    allowed.push(
+      refuse(at, {
+        text: 'a command is not reached over HTTP and takes no headers, credential or certificate',
+        fix: 'write what it needs under "env"',
+      }),
+    );
+  } else {
+    const at = fields.args?.at ?? fields.env?.at ?? fields.cwd?.at;
+    allowed.push(
+      refuse(at, {
+        text: '"args", "env" and "cwd" are for commands; this server has a "url"',
+        fix: 'delete them, or write "command"',
+      }),
+    );
+  }
+  if (said.credential?.type === 'passthrough' && kind === 'http')
+    allowed.push(judgePassthrough(draft, ground.personal));
+  return allowed.every(Boolean);
+}
+
+function judgePassthrough(draft: ServerDraft, personal: boolean): boolean {
+  const { problems } = draft.reading;
+  if (personal) {
+    problems.error(draft.said.at, {
+      text: 'passthrough cannot be set for one user: what they send is their token for mcproxy',
+      fix: 'set it for the server in mcproxy.yml, or write a "token" here',
+    });
+    return false;
+  }
+  problems.warning(draft.said.at, {
+    text: `passthrough hands the client's own Authorization on to ${showName(draft.name)}; MCP forbids servers to accept such tokens`,
+    fix: 'where you can, give each user a credential in tokens.yml and delete this',
+  });
+  return true;
+}
+
+function resolveHttp(draft: ServerDraft, ground: Ground): HttpServerConfig | undefined {
+  const { fields, said } = draft;
+  const base = ground.base?.kind === 'http' ? ground.base : undefined;
+  const url = fields.url?.value ?? base?.url;
+  if (url === undefined) return undefined;
+  const trusted = base !== undefined && new URL(base.url).origin === new URL(url).origin ? base : undefined;
+  const own = said.credential;
+  const credential = own ?? trusted?.credential ?? { type: 'none' };
+  const ownFrom = ground.personal ? 'user' : 'shared';
+  const from = own === undefined ? (trusted?.credentialFrom ?? 'none') : ownFrom;
+  const timeouts = resolveTimeouts(draft, ground);
+  const { transport } = fields;
+  return {
+    kind: 'http',
+    name: draft.name,
+    enabled: isEnabled(draft, base),
+    timeouts:
+      fields['timeouts.first_byte'] === undefined && fields.timeout !== undefined
+        ? { ...timeouts, firstByteMs: fields.timeout.value }
+        : timeouts,
+    retries: fields.retries?.value ?? base?.retries ?? ground.defaults.retries ?? RETRY_COUNT_DEFAULT,
+    transport: transport === undefined || transport.value === 'stdio' ? (base?.transport ?? 'auto') : transport.value,
+    url,
+    credential,
+    credentialFrom: credential.type === 'none' ? 'none' : from,
+    headers: mergePairs(trusted?.headers ?? [], said.headers, (name) => name.toLowerCase()),
+    caFile: fields.ca_file?.value ?? base?.caFile,
+  };
+}
+
+function resolveStdio(draft: ServerDraft, ground: Ground): StdioServerConfig | undefined {
+  const { fields, reading } = draft;
+  const base = ground.base?.kind === 'stdio' ? ground.base : undefined;
+  const command = fields.command === undefined ? base?.command : resolveCommand(reading, fields.command.value);
+  if (command === undefined) return undefined;
+  if (command.trim() === '') {
+    reading.problems.error(fields.command?.at, { text: '"command" is empty', fix: 'write the program to run' });
+    return undefined;
+  }
+  if (/\s/.test(command) && fields.command !== undefined && fields.args === undefined) {
+    reading.problems.warning(fields.command.at, {
+      text: '"command" has blanks and no "args": it is taken as the name of one program, blanks included',
+      fix: 'write the arguments as a list under "args"',
+    });
+  }
+  return {
+    kind: 'stdio',
+    name: draft.name,
+    enabled: isEnabled(draft, base),
+    timeouts: resolveTimeouts(draft, ground),
+    retries: fields.retries?.value ?? base?.retries ?? ground.defaults.retries ?? RETRY_COUNT_DEFAULT,
+    transport: 'stdio',
+    command,
+    args: fields.args?.value ?? base?.args ?? [],
+    env: mergePairs(base?.env ?? [], fields.env?.value ?? [], (name) => name),
+    cwd: fields.cwd?.value ?? base?.cwd,
+    startMs: fields.timeout?.value ?? base?.startMs ?? START_MS_DEFAULT,
+  };
+}
+
+function readBareUrl(reading: Reading, node: YamlNode): Decoded<typeof SERVER> {
+  const text = readText(reading, node, 'variables');
+  const value = text === undefined ? undefined : READERS.url.read(text);
+  if (value !== undefined) return { url: { value, at: node } };
+  if (text !== undefined)
+    reading.problems.error(node, {
+      text: 'a server is described by a map, or by its URL alone',
+      fix: 'write "url" or "command" under its name',
+    });
+  return {};
+}
+
+function resolveTimeouts(draft: ServerDraft, ground: Ground): Timeouts {
+  const { fields } = draft;
+  const { base, defaults } = ground;
+  return {
+    connectMs:
+      fields['timeouts.connect']?.value ??
+      base?.timeouts.connectMs ??
+      defaults['timeouts.connect'] ??
+      CONNECT_MS_DEFAULT,
+    firstByteMs:
+      fields['timeouts.first_byte']?.value ??
+      base?.timeouts.firstByteMs ??
+      defaults['timeouts.first_byte'] ??
+      FIRST_BYTE_MS_DEFAULT,
+    idleMs: fields['timeouts.idle']?.value ?? base?.timeouts.idleMs ?? defaults['timeouts.idle'] ?? IDLE_MS_DEFAULT,
+  };
+}
+
+function isEnabled(draft: ServerDraft, base: ServerConfig | undefined): boolean {
+  const { enabled, disabled } = draft.fields;
+  if (enabled === undefined && disabled === undefined) return base?.enabled ?? true;
+  return enabled?.value !== false && disabled?.value !== true;
+}
+
+/** A command that is a relative path is relative to its file; a bare name is looked up in PATH by the system. */
+function resolveCommand(reading: Reading, command: string): string {
+  return /^\.\.?\//.test(command) ? reading.resolvePath(command) : command;
+}
+
+function mergePairs(base: readonly Pair[], over: readonly Pair[], fold: (name: string) => string): readonly Pair[] {
+  if (over.length === 0) return base;
+  const replaced = new Set(over.map(([name]) => fold(name)));
+  return [...base.filter(([name]) => !replaced.has(fold(name))), ...over];
+}
+
+function suggestion(name: string): string {
+  const usable = toServerName(name);
+  return usable === undefined || !isPlainName(name) ? '' : `, such as "${usable}"`;
+}

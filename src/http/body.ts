@@ -1,0 +1,122 @@
+/**
+ * Reads a request body: whole when it is short enough to be sent again, else as a stream with its beginning.
+ *
+ * A body up to `REPLAY_BYTES_MAX` is held, so that an upstream that fails can be asked again and a slow client
+ * never occupies an upstream connection. A longer one is handed on as it comes, with backpressure. The total is
+ * bounded by `limits.body`, the silence between two pieces by `CLIENT_BODY_IDLE_MS_MAX`.
+ */
+import type { IncomingMessage } from 'node:http';
+
+import { ProxyError } from '../errors.ts';
+import { CLIENT_BODY_IDLE_MS_MAX, REPLAY_BYTES_MAX } from '../limits.ts';
+
+export type RequestBody =
+  | { readonly kind: 'whole'; readonly bytes: Buffer }
+  /** `head` has been read already; the rest is still in the paused request. `length` is Content-Length if sent. */
+  | { readonly kind: 'stream'; readonly head: Buffer; readonly length: number | undefined };
+
+export interface BodyOptions {
+  readonly bodyBytesMax: number;
+  /** Bytes as they arrive, for the observer; also called for those read later through `pumpBody`. */
+  onBytes(chunk: Buffer): void;
+  onReady(body: RequestBody): void;
+  onFailure(error: ProxyError): void;
+}
+
+const EMPTY = Buffer.alloc(0);
+
+/** Starts reading; exactly one of `onReady` and `onFailure` follows. A vanished client is CLIENT_GONE. */
+export function readBody(request: IncomingMessage, options: BodyOptions): void {
+  const declared = request.headers['content-length'];
+  const length = declared === undefined ? undefined : Number(declared);
+  if (length !== undefined && length > options.bodyBytesMax) return options.onFailure(tooLarge(options.bodyBytesMax));
+  if (length === 0 || (length === undefined && request.headers['transfer-encoding'] === undefined)) {
+    request.resume();
+    return options.onReady({ kind: 'whole', bytes: EMPTY });
+  }
+  if (length !== undefined && length > REPLAY_BYTES_MAX) {
+    return options.onReady({ kind: 'stream', head: EMPTY, length });
+  }
+  collect(request, options, length);
+}
+
+function collect(request: IncomingMessage, options: BodyOptions, length: number | undefined): void {
+  const chunks: Buffer[] = [];
+  let byteCount = 0;
+  const idle = setTimeout(() => finish(() => options.onFailure(tooSlow())), CLIENT_BODY_IDLE_MS_MAX);
+  const onData = (chunk: Buffer): void => {
+    chunks.push(chunk);
+    byteCount += chunk.length;
+    options.onBytes(chunk);
+    if (byteCount > options.bodyBytesMax) finish(() => options.onFailure(tooLarge(options.bodyBytesMax)));
+    else if (byteCount > REPLAY_BYTES_MAX) {
+      request.pause();
+      finish(() => options.onReady({ kind: 'stream', head: Buffer.concat(chunks), length }));
+    } else idle.refresh();
+  };
+  const onEnd = (): void => {
+    const bytes = chunks.length === 1 ? (chunks[0] ?? EMPTY) : Buffer.concat(chunks);
+    finish(() => options.onReady({ kind: 'whole', bytes }));
+  };
+  const onGone = (): void => finish(() => options.onFailure(gone()));
+  const finish = (then: () => void): void => {
+    clearTimeout(idle);
+    request.off('data', onData).off('end', onEnd).off('close', onGone).off('error', onGone);
+    then();
+  };
+  request.on('data', onData).on('end', onEnd).on('close', onGone).on('error', onGone);
+}
+
+export interface PumpOptions {
+  readonly head: Buffer;
+  readonly bodyBytesMax: number;
+  onBytes(chunk: Buffer): void;
+  /** Takes a chunk; false asks to wait until `resume` of the pump is called. */
+  write(chunk: Buffer): boolean;
+  onEnd(): void;
+  onFailure(error: ProxyError): void;
+}
+
+/** Moves the rest of a `stream` body on, honouring backpressure. Returns `resume`, and `stop` to let go. */
+export function pumpBody(request: IncomingMessage, options: PumpOptions): { resume(): void; stop(): void } {
+  let byteCount = options.head.length;
+  // While we hold the client back ourselves, its silence is ours.
+  const onIdle = (): unknown => (request.isPaused() ? idle.refresh() : fail(tooSlow()));
+  const idle = setTimeout(onIdle, CLIENT_BODY_IDLE_MS_MAX);
+  const stop = (): void => {
+    clearTimeout(idle);
+    request.off('data', onData).off('end', onEnd).off('close', onGone).off('error', onGone);
+  };
+  const fail = (error: ProxyError): void => {
+    stop();
+    request.pause();
+    options.onFailure(error);
+  };
+  const onData = (chunk: Buffer): void => {
+    byteCount += chunk.length;
+    options.onBytes(chunk);
+    if (byteCount > options.bodyBytesMax) return fail(tooLarge(options.bodyBytesMax));
+    idle.refresh();
+    if (!options.write(chunk)) request.pause();
+  };
+  const onEnd = (): void => {
+    stop();
+    options.onEnd();
+  };
+  const onGone = (): void => fail(gone());
+  request.on('data', onData).on('end', onEnd).on('close', onGone).on('error', onGone);
+  if (options.head.length === 0 || options.write(options.head)) request.resume();
+  return { resume: () => request.resume(), stop };
+}
+
+function tooLarge(max: number): ProxyError {
+  return new ProxyError('BODY_TOO_LARGE', `the request body is over ${max} bytes (limits.body)`);
+}
+
+function tooSlow(): ProxyError {
+  return new ProxyError('REQUEST_TIMEOUT', 'the request body stopped arriving');
+}
+
+function gone(): ProxyError {
+  return new ProxyError('CLIENT_GONE', 'the client closed the connection before its request was complete');
+}

@@ -1,0 +1,242 @@
+/**
+ * Answers: mcproxy's own as JSON, and an upstream's streamed through as it comes.
+ *
+ * Both write the log entry before the last byte leaves. `streamThrough` passes every chunk on at once, with
+ * backpressure, and holds back only the chunk that completes the answer until the entry is in the file; a
+ * vanished client and a broken upstream each end the other side (RFC 9112 §8: an incomplete message must be
+ * seen as such, so a broken one is cut, never ended). Which bytes those are is the business of the caller.
+ */
+import type { IncomingMessage } from 'node:http';
+
+import { ProxyError } from '../errors.ts';
+import { CLIENT_WRITE_IDLE_MS_MAX } from '../limits.ts';
+import { recordFailure, type Exchange } from './exchange.ts';
+
+/** Sends a JSON body of our own and commits the entry first. */
+export function sendJson(
+  exchange: Exchange,
+  status: number,
+  reply: { body: unknown; headers?: Readonly<Record<string, string>>; close?: boolean },
+): void {
+  const { response, entry } = exchange;
+  if (response.headersSent || response.destroyed) return exchange.commit(() => response.destroy());
+  const text = JSON.stringify(reply.body);
+  const length = Buffer.byteLength(text);
+  entry.httpStatus = status;
+  entry.bytesOut = length;
+  exchange.commit(() => {
+    const headers: Record<string, string | number> = {
+      'content-type': 'application/json',
+      'content-length': length,
+      'cache-control': 'no-store',
+      'x-request-id': entry.requestId,
+      ...reply.headers,
+    };
+    if (reply.close === true) headers['connection'] = 'close';
+    response.writeHead(status, headers);
+    response.end(exchange.request.method === 'HEAD' ? undefined : text);
+  });
+}
+
+/**
+ * Sends a failure of our own as a JSON-RPC error object, so that an MCP client can show its text.
+ * The HTTP status speaks, because no message with an id has been accepted (style: which layer speaks).
+ */
+export function sendFailure(exchange: Exchange, error: ProxyError): void {
+  const { entry, request } = exchange;
+  recordFailure(entry, error);
+  entry.rpcError = error.spec.rpc;
+  if (error.code === 'CLIENT_GONE') {
+    entry.httpStatus = error.spec.http;
+    return exchange.commit(() => exchange.response.destroy());
+  }
+  const data = { source: 'mcproxy', code: error.code, request_id: entry.requestId, ...error.data };
+  sendJson(exchange, error.spec.http, {
+    body: { jsonrpc: '2.0', id: null, error: { code: error.spec.rpc, message: error.message, data } },
+    ...(error.headers === undefined ? {} : { headers: error.headers }),
+    // Unread body bytes would be taken for the next request.
+    close: !request.complete,
+  });
+}
+
+export interface StreamOptions {
+  readonly status: number;
+  /** Flat name-value list, end-to-end fields only. */
+  readonly headers: readonly string[];
+  /** Silence after which `onSilent` may add bytes; 0 for none. */
+  readonly heartbeatMs: number;
+  /** Reads along and says what to send: the chunks to pass on, and whether they complete the answer. */
+  onChunk(chunk: Buffer): { readonly chunks: readonly Buffer[]; readonly complete: boolean };
+  /** Bytes to send after a silence, or undefined when none may be inserted here. */
+  onSilent(): string | undefined;
+  /** The last bytes held back by `onChunk`, when the upstream has ended. */
+  onEnd(): readonly Buffer[];
+  /** Cuts the upstream. */
+  abortUpstream(): void;
+}
+
+/** Streams an upstream's answer to the client. Installs `exchange.stop`. */
+export function streamThrough(exchange: Exchange, upstream: IncomingMessage, options: StreamOptions): void {
+  new Stream(exchange, upstream, options).start();
+}
+
+/** `completing`: the last chunk waits for the log; `completed`: it has been sent. */
+type StreamState = 'open' | 'completing' | 'completed' | 'ended';
+
+/** One answer on its way; a class because it has sources to let go of. */
+class Stream {
+  readonly #exchange: Exchange;
+  readonly #upstream: IncomingMessage;
+  readonly #options: StreamOptions;
+  readonly #lengthDeclared: number | undefined;
+  #state: StreamState = 'open';
+  #heartbeat: NodeJS.Timeout | undefined;
+  #writeIdle: NodeJS.Timeout | undefined;
+
+  constructor(exchange: Exchange, upstream: IncomingMessage, options: StreamOptions) {
+    this.#exchange = exchange;
+    this.#upstream = upstream;
+    this.#options = options;
+    const length = upstream.headers['content-length'];
+    this.#lengthDeclared = length === undefined ? undefined : Number(length);
+  }
+
+  start(): void {
+    const { response, entry, request } = this.#exchange;
+    const upstream = this.#upstream;
+    entry.httpStatus = this.#options.status;
+    response.writeHead(this.#options.status, this.#options.headers as string[]);
+    if (request.method === 'HEAD' || this.#lengthDeclared === 0) return this.#endAfterCommit();
+    // The head of a stream tells the client that it is connected: never wait for the first event to send it.
+    if (this.#exchange.streaming) response.flushHeaders();
+    upstream.on('data', (chunk: Buffer) => this.#onData(chunk));
+    upstream.on('end', () => this.#onEnd());
+    upstream.on('error', (error) => this.#onBroken(error));
+    upstream.on('close', () => this.#onBroken(undefined));
+    response.on('drain', () => this.#onDrain());
+    response.on('close', () => this.#onClientClose());
+    this.#exchange.stop = (reason) => this.#stop(reason);
+    if (this.#options.heartbeatMs > 0) {
+      this.#heartbeat = setTimeout(() => this.#onSilent(), this.#options.heartbeatMs);
+    }
+  }
+
+  #onData(chunk: Buffer): void {
+    if (this.#state === 'ended') return;
+    const { response, entry } = this.#exchange;
+    let step;
+    try {
+      step = this.#options.onChunk(chunk);
+    } catch (thrown) {
+      return this.#fail(thrown);
+    }
+    for (const part of step.chunks) entry.bytesOut += part.length;
+    this.#heartbeat?.refresh();
+    const complete = step.complete || (this.#lengthDeclared !== undefined && entry.bytesOut >= this.#lengthDeclared);
+    if (complete && this.#state === 'open') {
+      // This chunk completes the answer: its line goes to the file first.
+      this.#state = 'completing';
+      this.#upstream.pause();
+      return this.#exchange.commit(() => {
+        if (this.#state !== 'completing' || response.destroyed) return;
+        this.#state = 'completed';
+        this.#write(step.chunks);
+        if (this.#writeIdle === undefined) this.#upstream.resume();
+      });
+    }
+    this.#write(step.chunks);
+  }
+
+  #write(chunks: readonly Buffer[]): void {
+    const { response } = this.#exchange;
+    for (const part of chunks) {
+      if (response.write(part) || this.#writeIdle !== undefined) continue;
+      this.#upstream.pause();
+      this.#writeIdle = setTimeout(() => this.#stop('abort'), CLIENT_WRITE_IDLE_MS_MAX);
+    }
+  }
+
+  #onDrain(): void {
+    clearTimeout(this.#writeIdle);
+    this.#writeIdle = undefined;
+    if (this.#state !== 'completing') this.#upstream.resume();
+  }
+
+  #onEnd(): void {
+    if (this.#state === 'ended') return;
+    if (!this.#upstream.complete) return this.#onBroken(undefined);
+    try {
+      const rest = this.#options.onEnd();
+      for (const part of rest) this.#exchange.entry.bytesOut += part.length;
+      this.#write(rest);
+    } catch (thrown) {
+      return this.#fail(thrown);
+    }
+    this.#endAfterCommit();
+  }
+
+  /** Commits call back in order, so that a chunk which still waits for the log goes out before this end. */
+  #endAfterCommit(): void {
+    this.#exchange.commit(() => {
+      if (this.#state === 'ended') return;
+      this.#release();
+      this.#exchange.response.end();
+    });
+  }
+
+  #onSilent(): void {
+    const { response, entry } = this.#exchange;
+    const text = this.#writeIdle === undefined ? this.#options.onSilent() : undefined;
+    if (text !== undefined && this.#state !== 'ended') {
+      entry.bytesOut += Buffer.byteLength(text);
+      response.write(text);
+    }
+    this.#heartbeat?.refresh();
+  }
+
+  /** The upstream broke off: the client must see an incomplete answer, not a short one. */
+  #onBroken(error: Error | undefined): void {
+    if (this.#state === 'ended' || this.#upstream.readableEnded) return;
+    if (error instanceof ProxyError) return this.#fail(error);
+    this.#fail(new ProxyError('UPSTREAM_CLOSED', 'the server closed the connection in the middle of its answer'));
+  }
+
+  #fail(thrown: unknown): void {
+    const error =
+      thrown instanceof ProxyError ? thrown : new ProxyError('INTERNAL', 'the answer could not be read', { cause: thrown });
+    recordFailure(this.#exchange.entry, error);
+    this.#release();
+    this.#options.abortUpstream();
+    this.#exchange.commit(() => this.#exchange.response.destroy());
+  }
+
+  #onClientClose(): void {
+    if (this.#state === 'ended') return;
+    const { entry } = this.#exchange;
+    // A client that hangs up on an open-ended stream, or after its answer, has simply finished.
+    if (!this.#exchange.streaming || this.#exchange.request.method !== 'GET') {
+      recordFailure(entry, new ProxyError('CLIENT_GONE', 'the client closed the connection before the answer was complete'));
+    }
+    this.#release();
+    this.#options.abortUpstream();
+    this.#exchange.commit(() => undefined);
+  }
+
+  #stop(reason: 'shutdown' | 'revoked' | 'abort'): void {
+    if (this.#state === 'ended') return;
+    const { response, entry } = this.#exchange;
+    if (reason === 'abort') {
+      recordFailure(entry, new ProxyError('CLIENT_GONE', 'the connection was cut: the client did not read its answer'));
+    }
+    this.#release();
+    this.#options.abortUpstream();
+    this.#exchange.commit(() => (reason === 'abort' ? response.destroy() : response.end()));
+  }
+
+  #release(): void {
+    this.#state = 'ended';
+    clearTimeout(this.#heartbeat);
+    clearTimeout(this.#writeIdle);
+    this.#exchange.stop = undefined;
+  }
+}

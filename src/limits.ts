@@ -1,0 +1,177 @@
+/**
+ * Every bound of mcproxy: name, unit, and why it is what it is.
+ *
+ * Nothing that grows is without a row here. The README's limits table is generated from these names and the
+ * comment above each, and compared by the house test. Sizes are bytes, times milliseconds.
+ */
+
+const KIB = 1024;
+const MIB = 1024 * KIB;
+const SECOND = 1_000;
+const MINUTE = 60 * SECOND;
+
+/** Request headers in all; Node answers 431 above it. Long `Mcp-Name` URIs need more than its 16 KiB. */
+export const HEADER_BYTES_MAX = 32 * KIB;
+/** Header fields of one request. */
+export const HEADER_COUNT_MAX = 100;
+/** Request target (path and query). */
+export const TARGET_BYTES_MAX = 8 * KIB;
+/** Default of `limits.body`: one request body through the relay, which never holds it whole. */
+export const BODY_BYTES_MAX = 1024 * MIB;
+/** A request body up to this size is held so that it can be sent again; a longer one streams and is sent once. */
+export const REPLAY_BYTES_MAX = 256 * KIB;
+/** Time for a client to send its headers (slow-client defence). */
+export const CLIENT_HEADERS_MS_MAX = 20 * SECOND;
+/** Silence allowed between two pieces of a request body. */
+export const CLIENT_BODY_IDLE_MS_MAX = 30 * SECOND;
+/** A kept-alive client connection without a request is closed after this; above the 60 s of common load balancers. */
+export const CLIENT_KEEP_ALIVE_MS = 65 * SECOND;
+/** Silence allowed to a client that does not read an answer that waits for it. */
+export const CLIENT_WRITE_IDLE_MS_MAX = 2 * MINUTE;
+/** Client connections at once; beyond it new ones are refused. */
+export const CONNECTION_COUNT_MAX = 10_000;
+/** Exchanges in progress at once (open streams included). */
+export const EXCHANGE_COUNT_MAX = 10_000;
+
+/** Attempts after the first (`retries`). */
+export const RETRY_COUNT_DEFAULT = 3;
+/** `retries` may not be set higher. */
+export const RETRY_COUNT_MAX = 10;
+/** First retry delay; doubles with each attempt, full jitter. */
+export const RETRY_DELAY_MS_BASE = 250;
+/** A retry never waits longer than this unless the server asks for it. */
+export const RETRY_DELAY_MS_MAX = 5 * SECOND;
+/** Default of `timeouts.connect`: DNS, TCP and TLS of one attempt. */
+export const CONNECT_MS_DEFAULT = 5 * SECOND;
+/** Default of `timeouts.first_byte`: from the request to the head of its answer, all attempts together. */
+export const FIRST_BYTE_MS_DEFAULT = 5 * MINUTE;
+/** Default of `timeouts.idle`: silence inside an answer that has begun. */
+export const IDLE_MS_DEFAULT = 30 * MINUTE;
+/** Kept-alive upstream connections without a request are closed after this, before the 5 s after which Node servers do. */
+export const UPSTREAM_KEEP_ALIVE_MS = 4 * SECOND;
+/** Idle kept-alive connections held per upstream. */
+export const UPSTREAM_IDLE_CONNECTION_COUNT_MAX = 256;
+/** TCP keep-alive probe start on upstream connections, to notice a peer that lost power. */
+export const TCP_KEEP_ALIVE_MS = 30 * SECOND;
+
+/** Default of `heartbeat`: an SSE comment after this silence, because many intermediaries cut at 30 s. */
+export const HEARTBEAT_MS_DEFAULT = 25 * SECOND;
+/** Default of `shutdown_grace`. */
+export const SHUTDOWN_GRACE_MS_DEFAULT = 10 * SECOND;
+/** How long to wait for a port that is in use before exit 69. */
+export const PORT_WAIT_MS_MAX = 10 * SECOND;
+
+/** One SSE line when the observer or an adapter reads it. */
+export const SSE_LINE_BYTES_MAX = 16 * MIB;
+/** The data lines of one SSE event together when the observer or an adapter reads it. */
+export const SSE_EVENT_BYTES_MAX = 16 * MIB;
+/** The `endpoint` event of HTTP+SSE must come within this many bytes. */
+export const SSE_ENDPOINT_BYTES_MAX = 16 * KIB;
+/** One line of a stdio peer; it cannot be resynchronised safely beyond it. */
+export const STDIO_LINE_BYTES_MAX = 16 * MIB;
+/** Line bytes that a decoder keeps allocated between two lines; what a longer line needed is given back. */
+export const LINE_HOLD_BYTES_MAX = 64 * KIB;
+/** Messages of one JSON-RPC batch (2025-03-26 only). */
+export const RPC_BATCH_COUNT_MAX = 256;
+/** A peer's own text repeated to it in an error message. */
+export const QUOTED_CHARS_MAX = 80;
+/** One captured scalar (method, name, id) of a JSON-RPC message that is read along. */
+export const SCAN_VALUE_BYTES_MAX = 1 * KIB;
+/** Nesting of a JSON message that is read along. */
+export const SCAN_DEPTH_MAX = 512;
+
+/** A configuration file. */
+export const CONFIG_BYTES_MAX = 4 * MIB;
+/** Nesting of a configuration file. */
+export const CONFIG_DEPTH_MAX = 64;
+/** The source line shown with a problem; in a longer one the place is not pictured. */
+export const EXCERPT_CHARS_MAX = 200;
+/** A configured span of time; timers overflow at 24 days. */
+export const CONFIG_SPAN_MS_MAX = 7 * 24 * 60 * MINUTE;
+/** `heartbeat` may not be set lower (0 is none): each one is written to every open stream. */
+export const HEARTBEAT_MS_MIN = 1 * SECOND;
+/** Default of `timeout` for a command: spawn and handshake. Generous, because `npx` may have to download first. */
+export const START_MS_DEFAULT = 60 * SECOND;
+/** A server name; it is part of URLs and a prefix of tool names, which clients limit to 64. */
+export const SERVER_NAME_CHARS_MAX = 32;
+/** A user name. */
+export const USER_NAME_CHARS_MAX = 64;
+/** Problems reported for one file; more are counted. */
+export const PROBLEM_COUNT_MAX = 100;
+/** Configured servers. */
+export const SERVER_COUNT_MAX = 256;
+/** Configured users. */
+export const PRINCIPAL_COUNT_MAX = 10_000;
+/** Quiet time after a file event before files are read again. */
+export const RELOAD_DEBOUNCE_MS = 100;
+
+/** Access-log entries waiting for the disk; beyond it they go to the diagnostic log. */
+export const LOG_QUEUE_BYTES_MAX = 8 * MIB;
+/** One access-log line; longer field values are cut and marked. */
+export const LOG_LINE_BYTES_MAX = 64 * KIB;
+/** One string field of an access-log line. */
+export const LOG_FIELD_BYTES_MAX = 2 * KIB;
+/** Content of one call when `log.params` is `keys` or `full`. */
+export const LOG_PARAMS_BYTES_MAX = 32 * KIB;
+/** Nesting of that content; deeper parts are named by their type. */
+export const LOG_PARAMS_DEPTH_MAX = 32;
+/** Values (members and elements) of that content; more are counted. */
+export const LOG_PARAMS_NODE_COUNT_MAX = 2_000;
+/** A write to the access log that has not come back by then is given up: its lines go to the diagnostic log. */
+export const LOG_STALL_MS_MAX = 5 * SECOND;
+/** Pause before a full pipe (EAGAIN) is tried again. */
+export const LOG_RETRY_MS = 10;
+/** A configured secret shorter than this is not searched for in text: it would match by chance. */
+export const REDACT_CHARS_MIN = 6;
+/** Diagnostic lines per second and origin; more are counted and summed up. */
+export const DIAG_LINES_PER_SECOND_MAX = 50;
+/** Message texts whose rate is watched at once; others share one count. */
+export const DIAG_MESSAGE_COUNT_MAX = 1_000;
+
+/** After the end of its stdin a child has this long to leave by itself; then it gets SIGTERM. */
+export const CHILD_EOF_MS_MAX = 2 * SECOND;
+/** After SIGTERM a child and its process group have this long; then they get SIGKILL. All steps fit in `shutdown_grace`. */
+export const CHILD_TERM_MS_MAX = 4 * SECOND;
+/** After SIGKILL a child is waited for this long: one that hangs in the kernel (dead network disk) cannot die now. */
+export const CHILD_KILL_MS_MAX = 1 * SECOND;
+/** What a child wrote before it ended is read this long; a grandchild may hold the pipe open for ever. */
+export const CHILD_DRAIN_MS_MAX = 500;
+/** How often a process group whose leader has ended is looked at; the system does not tell when it is empty. */
+export const CHILD_GROUP_POLL_MS = 25;
+/** Messages that wait for a child to read its stdin; must hold one of the longest. */
+export const CHILD_INPUT_BYTES_MAX = 2 * STDIO_LINE_BYTES_MAX;
+/** Text of a child for the diagnostic log. Twice what the log shows after redaction, so that no cut secret shows. */
+export const CHILD_TEXT_BYTES_MAX = 4 * KIB;
+/** Delay before a crashed child is started again; doubles with each crash. */
+export const RESTART_DELAY_MS_BASE = 1 * SECOND;
+/** A restart never waits longer than this. */
+export const RESTART_DELAY_MS_MAX = 30 * SECOND;
+/** A child that ran this long was healthy: its next crash counts as the first. */
+export const RESTART_HEALTHY_MS = 1 * MINUTE;
+
+/** A bearer token. */
+export const TOKEN_BYTES_MAX = 4 * KIB;
+/** An accepted `X-Request-Id`. */
+export const REQUEST_ID_CHARS_MAX = 128;
+/** A request on the admin socket. */
+export const ADMIN_BODY_BYTES_MAX = 64 * KIB;
+/** How long the command line waits for the service's answer on the admin socket. */
+export const ADMIN_REPLY_MS_MAX = 30 * SECOND;
+/** An answer that the command line accepts on the admin socket. */
+export const ADMIN_REPLY_BYTES_MAX = 4 * MIB;
+/** Commands connected to the admin socket at once. */
+export const ADMIN_CONNECTION_COUNT_MAX = 16;
+/** How often watched files are looked at besides the events, which network file systems and bind mounts do not send. */
+export const WATCH_POLL_MS = 500;
+/** A change that never goes quiet is read after this all the same. */
+export const WATCH_QUIET_MS_MAX = 500;
+/** Symbolic links followed from one watched path, as the kernel does. */
+export const LINK_COUNT_MAX = 40;
+/** How long a command waits for another one that edits the same file. */
+export const EDIT_LOCK_MS_MAX = 10 * SECOND;
+/** `check --connect`: one question to one server. */
+export const PROBE_MS_MAX = 10 * SECOND;
+/** `check --connect`: what is read of an answer. */
+export const PROBE_REPLY_BYTES_MAX = 64 * KIB;
+/** `check --connect`: servers asked at once. */
+export const PROBE_COUNT_MAX = 8;

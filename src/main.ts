@@ -1,0 +1,13 @@
+/**
+ * The process: arguments in, exit code out. The only file that ends the process.
+ *
+ * What to do is decided in `app/cli.ts`. A reader that closed the pipe early (`mcproxy token list | head -1`) is
+ * no failure, and no reason for a running service to stop.
+ */
+import { run } from './app/cli.ts';
+
+for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
+
+void run(process.argv.slice(2), { env: process.env, stdout: process.stdout, stderr: process.stderr }).then((code) => {
+  process.exit(code);
+});

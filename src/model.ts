@@ -1,0 +1,165 @@
+/**
+ * The nouns that several rooms share. Types only: no value, no behaviour.
+ *
+ * Config is what the operator wrote, decoded and resolved; Principal who may come in; Credential what goes out;
+ * ServerConfig one upstream as one principal sees it; Entry one line of the access log. All are frozen after
+ * `config/parse` made them and live as long as the Snapshot that holds them.
+ */
+import type { ErrorCode, Outcome } from './errors.ts';
+
+/** MCP's own terms: legacy ≤ 2025-11-25 (initialize), modern ≥ 2026-07-28 (per-request metadata). */
+export type Era = 'legacy' | 'modern';
+
+/** A value that cannot be printed by accident: `String()`, `JSON.stringify` and `inspect` give `[secret]`. */
+export interface Secret {
+  reveal(): string;
+}
+
+export type Credential =
+  | { readonly type: 'none' }
+  | { readonly type: 'bearer'; readonly token: Secret }
+  | { readonly type: 'basic'; readonly username: string; readonly password: Secret }
+  | { readonly type: 'headers'; readonly headers: readonly (readonly [name: string, value: Secret])[] }
+  | { readonly type: 'passthrough' };
+
+export interface Timeouts {
+  readonly connectMs: number;
+  readonly firstByteMs: number;
+  readonly idleMs: number;
+}
+
+/** `auto` asks the server; the others skip the question (protocol.md §2.4). */
+export type TransportKind = 'auto' | 'streamable' | 'sse' | 'stdio';
+
+interface ServerCommon {
+  /** `[A-Za-z0-9_-]{1,32}`, the first path segment of its URL. */
+  readonly name: string;
+  readonly enabled: boolean;
+  readonly timeouts: Timeouts;
+  /** Attempts after the first, 0…`RETRY_COUNT_MAX`. */
+  readonly retries: number;
+}
+
+export interface HttpServerConfig extends ServerCommon {
+  readonly kind: 'http';
+  readonly transport: 'auto' | 'streamable' | 'sse';
+  readonly url: string;
+  readonly credential: Credential;
+  /** Where the credential came from, for `why` and `check`: `user`, `shared` or `none`. */
+  readonly credentialFrom: 'user' | 'shared' | 'none';
+  /** Extra headers that are no credential. */
+  readonly headers: readonly (readonly [name: string, value: Secret])[];
+  /** PEM file of a private CA; undefined means the system's. */
+  readonly caFile: string | undefined;
+}
+
+export interface StdioServerConfig extends ServerCommon {
+  readonly kind: 'stdio';
+  readonly transport: 'stdio';
+  readonly command: string;
+  readonly args: readonly string[];
+  readonly env: readonly (readonly [name: string, value: Secret])[];
+  readonly cwd: string | undefined;
+  /** Time for spawn and handshake. */
+  readonly startMs: number;
+}
+
+export type ServerConfig = HttpServerConfig | StdioServerConfig;
+
+/** An identity with the servers it may use, each resolved to the credential that goes out. */
+export interface Principal {
+  readonly id: string;
+  readonly role: 'user' | 'admin';
+  /** Lower-case hex SHA-256 of each token; empty for `auth: none`. */
+  readonly tokenDigests: readonly string[];
+  readonly servers: ReadonlyMap<string, ServerConfig>;
+}
+
+export type LogParams = 'none' | 'keys' | 'full';
+
+export interface LogConfig {
+  /** Absolute path, or `-` for standard output. */
+  readonly file: string;
+  readonly params: LogParams;
+  readonly onFailure: 'continue' | 'refuse';
+  readonly level: 'error' | 'warn' | 'info' | 'debug';
+}
+
+export interface Config {
+  readonly listen: { readonly host: string; readonly port: number };
+  /** Empty, or `/a/b` without trailing slash. */
+  readonly pathPrefix: string;
+  /** `tokens`: fail closed; `none`: everybody is the principal `anonymous`. */
+  readonly auth: 'tokens' | 'none';
+  /** All servers as written under `servers:`, in order, with the shared credential. */
+  readonly servers: ReadonlyMap<string, ServerConfig>;
+  readonly principals: readonly Principal[];
+  readonly log: LogConfig;
+  readonly bodyBytesMax: number;
+  readonly heartbeatMs: number;
+  readonly shutdownGraceMs: number;
+  /** Lower-case host names (no port) that `Host` may carry; empty means the default rule of `http/guard`. */
+  readonly allowedHosts: readonly string[];
+  /** Full origins (`https://app.example`), or `*`. */
+  readonly allowedOrigins: readonly string[];
+  /** CIDR blocks whose `X-Forwarded-For` is believed. */
+  readonly trustedProxies: readonly string[];
+  readonly adminSocket: string | undefined;
+  /** Every secret text in the files and the environment that fed them, for redaction. */
+  readonly secrets: readonly Secret[];
+}
+
+/** A position in a file: 1-based line and column (in characters). */
+export interface Position {
+  readonly line: number;
+  readonly column: number;
+}
+
+/** One finding about the operator's files; `text` never contains a secret value. */
+export interface Problem {
+  readonly severity: 'error' | 'warning';
+  readonly file: string;
+  readonly position: Position | undefined;
+  /** The offending source line with secret values masked, for the caret picture. */
+  readonly excerpt: string | undefined;
+  /** What is wrong. */
+  readonly text: string;
+  /** What to write instead. */
+  readonly fix: string | undefined;
+}
+
+/** One record of the access log; null where unknown. The order of the line is fixed in `log/access.ts`. */
+export interface Entry {
+  /** Wall time of the request's arrival, ms since the epoch. */
+  tsMs: number;
+  requestId: string;
+  principal: string | null;
+  clientIp: string | null;
+  route: string | null;
+  upstream: string | null;
+  rpcMethod: string | null;
+  rpcName: string | null;
+  httpStatus: number | null;
+  rpcError: number | null;
+  latencyMs: number;
+  attempts: number;
+  bytesIn: number;
+  bytesOut: number;
+  outcome: Outcome;
+  errorCode: ErrorCode | null;
+  error: string | null;
+  /** A tool result with `isError: true`; a success of the proxy. */
+  toolError: boolean;
+  /** Present only with `log.params` other than `none`. */
+  params: unknown;
+}
+
+/** Time and chance, passed in so that a test can hold them still. */
+export interface Clock {
+  /** Wall time, ms since the epoch. */
+  wallMs(): number;
+  /** Monotonic time in ms; only differences mean something. */
+  monotonicMs(): number;
+  /** 0 ≤ x < 1, not for secrets. */
+  random(): number;
+}

@@ -1,0 +1,291 @@
+/**
+ * Path 1, bytes: one request to one HTTP upstream and its answer back, untouched but for the credential.
+ *
+ * Order: body → credential → attempts → head → bytes. Status, end-to-end fields and bytes of the upstream's answer
+ * pass as they are, with these exceptions, each because the client would act on it in the wrong place: a 401 to
+ * what mcproxy sent is 502 (it would log in at the wrong server), a redirect is 502 (it would carry our token to
+ * another URL), and fields that speak for an origin (`Set-Cookie`, …) are left out. Authentication, routing and
+ * the choice of the upstream are the caller's.
+ */
+import type { IncomingMessage } from 'node:http';
+
+import { credentialFields } from '../auth/credentials.ts';
+import type { Sealer } from '../auth/seal.ts';
+import { ProxyError } from '../errors.ts';
+import { pumpBody, readBody, type RequestBody } from '../http/body.ts';
+import { recordFailure, type Exchange } from '../http/exchange.ts';
+import { sendFailure, streamThrough, type StreamOptions } from '../http/reply.ts';
+import type { Clock, HttpServerConfig } from '../model.ts';
+import { connectionTokens, HOP_BY_HOP, parseMediaType } from '../text/headers.ts';
+import { createEndpointRewriter } from '../text/sse-endpoint.ts';
+import type { Attempt, Outbound, OutboundBody } from '../upstream/forward.ts';
+import { outboundFields } from '../upstream/outbound.ts';
+import type { HttpUpstream } from '../upstream/pool.ts';
+import { forwardWithRetry } from '../upstream/retry.ts';
+import { announceEndpoint, openEndpoint } from './legacy-endpoint.ts';
+import { observeRequest, observeResponse, type RequestObserver } from './observe.ts';
+
+export interface RelayContext {
+  readonly clock: Clock;
+  readonly sealer: Sealer;
+  readonly pathPrefix: string;
+  readonly bodyBytesMax: number;
+  readonly heartbeatMs: number;
+  /** Keeps the content of a call for the log, or undefined when it is not logged. */
+  readonly keepParams: ((body: Buffer) => unknown) | undefined;
+}
+
+export interface RelayTarget {
+  readonly server: HttpServerConfig;
+  readonly upstream: HttpUpstream;
+  readonly principalId: string;
+  /** `endpoint`: the server's URL itself; `messages`: where a sealed endpoint handle says. */
+  readonly part: 'endpoint' | 'messages';
+}
+
+/** Relays one exchange; answers it in every case. */
+export function relay(exchange: Exchange, target: RelayTarget, context: RelayContext): void {
+  const observer = observeRequest(exchange.request.headers);
+  let path: string;
+  try {
+    path = upstreamPath(exchange, target, context);
+  } catch (thrown) {
+    return sendFailure(exchange, thrown as ProxyError);
+  }
+  readBody(exchange.request, {
+    bodyBytesMax: context.bodyBytesMax,
+    onBytes(chunk) {
+      exchange.entry.bytesIn += chunk.length;
+      observer.feed(chunk);
+    },
+    onReady(body) {
+      if (body.kind === 'whole' && context.keepParams !== undefined) exchange.entry.params = context.keepParams(body.bytes);
+      new Relayed({ exchange, target, context, observer, body, path }).start();
+    },
+    onFailure: (error) => sendFailure(exchange, error),
+  });
+}
+
+function upstreamPath(exchange: Exchange, target: RelayTarget, context: RelayContext): string {
+  const { upstream, server, principalId } = target;
+  if (target.part === 'messages') {
+    return openEndpoint(exchange.query, context.sealer, { serverName: server.name, principalId });
+  }
+  const own = upstream.url.search;
+  if (exchange.query.length < 2) return upstream.url.pathname + own;
+  return upstream.url.pathname + (own === '' ? exchange.query : `${own}&${exchange.query.slice(1)}`);
+}
+
+interface RelayedOptions {
+  readonly exchange: Exchange;
+  readonly target: RelayTarget;
+  readonly context: RelayContext;
+  readonly observer: RequestObserver;
+  readonly body: RequestBody;
+  readonly path: string;
+}
+
+/** One relayed exchange; a class because it has an attempt to cut when the client goes. */
+class Relayed {
+  readonly #options: RelayedOptions;
+  #attempt: Attempt | undefined;
+  #answered = false;
+
+  constructor(options: RelayedOptions) {
+    this.#options = options;
+  }
+
+  start(): void {
+    const { exchange, target, context, observer, body } = this.#options;
+    const { request, response, entry } = exchange;
+    observer.fill(entry);
+    const onGone = (): void => {
+      if (this.#answered) return;
+      this.#fail(new ProxyError('CLIENT_GONE', 'the client closed the connection before it was answered'));
+    };
+    response.on('close', onGone);
+    exchange.stop = (reason) => {
+      // Without an answer there is nothing to end cleanly: a shutdown lets the exchange finish within its grace.
+      if (reason === 'abort') this.#fail(new ProxyError('SHUTTING_DOWN', 'mcproxy is stopping'));
+    };
+    this.#attempt = forwardWithRetry(target.upstream, this.#outbound(), {
+      clock: context.clock,
+      timeouts: target.server.timeouts,
+      retries: target.server.retries,
+      readOnly: request.method === 'GET' || observer.readOnly(),
+      onAttempt: (attempt) => {
+        entry.attempts = attempt;
+      },
+      onHead: (head) => this.#onHead(head),
+      onFailure: (error) => this.#fail(error),
+    });
+    if (body.kind === 'whole') return;
+    // Large bodies: the observer may know more by the time the entry is written.
+    request.on('end', () => observer.fill(entry));
+  }
+
+  #outbound(): Outbound {
+    const { exchange, target, body, path } = this.#options;
+    const { request, entry } = exchange;
+    const { server, upstream } = target;
+    const extra = server.headers.flatMap(([name, value]) => [name, value.reveal()]);
+    const fields = outboundFields({
+      rawHeaders: request.rawHeaders,
+      connection: request.headers.connection,
+      passthrough: server.credential.type === 'passthrough',
+      credential: [...extra, ...credentialFields(server.credential)],
+      host: upstream.host,
+      requestId: entry.requestId,
+      traceparent: exchange.traceparent,
+      body: bodyFraming(body, request.method ?? ''),
+    });
+    return { serverName: server.name, method: request.method ?? 'GET', path, fields, body: this.#outboundBody() };
+  }
+
+  #outboundBody(): OutboundBody {
+    const { exchange, body, context, observer } = this.#options;
+    if (body.kind === 'whole') return body;
+    return {
+      kind: 'stream',
+      pump: (sink) =>
+        pumpBody(exchange.request, {
+          head: body.head,
+          bodyBytesMax: context.bodyBytesMax,
+          onBytes(chunk) {
+            exchange.entry.bytesIn += chunk.length;
+            observer.feed(chunk);
+          },
+          write: (chunk) => sink.write(chunk),
+          onEnd: () => sink.end(),
+          onFailure: (error) => sink.fail(error),
+        }),
+    };
+  }
+
+  #onHead(head: IncomingMessage): void {
+    const { exchange, target } = this.#options;
+    const refusal = refuseHead(head, target);
+    if (refusal !== undefined) {
+      head.on('error', () => undefined);
+      return this.#fail(refusal);
+    }
+    this.#answered = true;
+    if (exchange.response.destroyed) return this.#attempt?.abort();
+    streamThrough(exchange, head, this.#streamOptions(head));
+  }
+
+  #streamOptions(head: IncomingMessage): StreamOptions {
+    const { exchange, context, observer } = this.#options;
+    const { request, entry } = exchange;
+    const mediaType = parseMediaType(head.headers['content-type'] ?? '')?.type;
+    const isStream = mediaType === 'text/event-stream';
+    const coded = head.headers['content-encoding'] !== undefined;
+    const response = observeResponse(coded ? undefined : mediaType, observer.expectsResponse());
+    const rewriter =
+      isStream && request.method === 'GET' && !coded
+        ? createEndpointRewriter((uri) => this.#announce(uri))
+        : undefined;
+    exchange.streaming = isStream;
+    entry.outcome = outcomeOf(head.statusCode ?? 502);
+    return {
+      status: head.statusCode ?? 502,
+      headers: answerFields(head, isStream, entry.requestId),
+      heartbeatMs: isStream && !coded ? context.heartbeatMs : 0,
+      onChunk(chunk) {
+        const complete = response.feed(chunk);
+        response.fill(entry);
+        return { chunks: rewriter === undefined ? [chunk] : rewriter.feed(chunk), complete };
+      },
+      onSilent: () => (response.atBoundary && rewriter?.atBoundary !== false ? ': keep-alive\n\n' : undefined),
+      onEnd: () => rewriter?.end() ?? [],
+      abortUpstream: () => {
+        head.on('error', () => undefined);
+        this.#attempt?.abort();
+      },
+    };
+  }
+
+  #announce(uri: string): string {
+    const { target, context } = this.#options;
+    const scope = { serverName: target.server.name, principalId: target.principalId };
+    return announceEndpoint(uri, target.upstream.url, { sealer: context.sealer, prefix: context.pathPrefix, scope });
+  }
+
+  #fail(error: ProxyError): void {
+    if (this.#answered) return;
+    this.#answered = true;
+    const { exchange, observer } = this.#options;
+    exchange.stop = undefined;
+    observer.fill(exchange.entry);
+    this.#attempt?.abort();
+    if (error.code === 'CLIENT_GONE') {
+      recordFailure(exchange.entry, error);
+      exchange.entry.httpStatus = error.spec.http;
+      return exchange.commit(() => undefined);
+    }
+    sendFailure(exchange, error);
+  }
+}
+
+function bodyFraming(body: RequestBody, method: string): number | 'chunked' | 'none' {
+  if (body.kind === 'stream') return body.length ?? 'chunked';
+  if (body.bytes.length === 0 && method !== 'POST') return 'none';
+  return body.bytes.length;
+}
+
+/** Answers that must not be passed on; see the header. */
+function refuseHead(head: IncomingMessage, target: RelayTarget): ProxyError | undefined {
+  const { server, principalId } = target;
+  const status = head.statusCode ?? 0;
+  if (status === 401 && server.credential.type !== 'passthrough') {
+    const message =
+      server.credential.type === 'none'
+        ? `server ${server.name} asks for a credential and none is configured for user ${principalId}`
+        : `server ${server.name} refused the credential configured for user ${principalId}`;
+    return new ProxyError('UPSTREAM_CREDENTIAL', message);
+  }
+  if (status >= 300 && status < 400 && status !== 304 && head.headers.location !== undefined) {
+    const to = locationText(head.headers.location, target.upstream.url);
+    return new ProxyError('UPSTREAM_PROTOCOL', `server ${server.name} redirects to ${to}; set its url to where it really is`);
+  }
+  return undefined;
+}
+
+/** A redirect target without query and userinfo, which may hold secrets. */
+function locationText(location: string, base: URL): string {
+  try {
+    const url = new URL(location, base);
+    return url.origin + url.pathname;
+  } catch {
+    return 'an invalid URL';
+  }
+}
+
+function outcomeOf(status: number): 'ok' | 'client_error' | 'upstream_error' {
+  if (status >= 500) return 'upstream_error';
+  return status >= 400 ? 'client_error' : 'ok';
+}
+
+/** Fields that would make the client act towards our origin on the upstream's word. */
+const ORIGIN_SCOPED = new Set([
+  'set-cookie', 'set-cookie2', 'clear-site-data', 'alt-svc', 'strict-transport-security', 'x-request-id',
+  'proxy-authenticate', 'proxy-authentication-info',
+]);
+
+/** End-to-end fields of the answer, flat, with ours added. */
+function answerFields(head: IncomingMessage, isStream: boolean, requestId: string): string[] {
+  const named = head.headers.connection === undefined ? [] : connectionTokens(head.headers.connection);
+  const fields: string[] = [];
+  let unbuffered = false;
+  for (let i = 0; i + 1 < head.rawHeaders.length; i += 2) {
+    const rawName = head.rawHeaders[i] ?? '';
+    const name = rawName.toLowerCase();
+    if (HOP_BY_HOP.has(name) || ORIGIN_SCOPED.has(name) || named.includes(name)) continue;
+    if (name === 'content-length' && isStream) continue; // heartbeats and the endpoint rewrite change the length
+    if (name === 'x-accel-buffering') unbuffered = true;
+    fields.push(rawName, head.rawHeaders[i + 1] ?? '');
+  }
+  if (isStream && !unbuffered) fields.push('X-Accel-Buffering', 'no');
+  fields.push('X-Request-Id', requestId);
+  return fields;
+}

@@ -1,0 +1,61 @@
+/**
+ * The one function that builds the fields of an outbound request.
+ *
+ * What the client sent travels on unless it must not: hop-by-hop fields (RFC 9110 §7.6.1), everything that says
+ * who the client is or was to somebody else (Authorization, cookies, credential-like fields), what proxies before
+ * us added, and what only makes sense at a browser. With passthrough the client's Authorization and its
+ * credential-like fields stay. Order and spelling of the rest are kept.
+ */
+import { connectionTokens, HOP_BY_HOP } from '../text/headers.ts';
+
+export interface OutboundFields {
+  /** The client's raw fields, flat. */
+  readonly rawHeaders: readonly string[];
+  /** The client's `Connection` field: the fields it names are hop-by-hop as well. */
+  readonly connection: string | undefined;
+  readonly passthrough: boolean;
+  /** Flat; replaces the client's fields of the same name. */
+  readonly credential: readonly string[];
+  readonly host: string;
+  readonly requestId: string;
+  readonly traceparent: string;
+  /** How the body travels: its length, `chunked`, or `none`. */
+  readonly body: number | 'chunked' | 'none';
+}
+
+/** Never sent on: set by us, or about a hop, a browser or a proxy before us. */
+const DROPPED = new Set([
+  'host', 'content-length', 'expect', 'cookie', 'cookie2', 'origin', 'referer', 'forwarded', 'via', 'x-real-ip',
+  'true-client-ip', 'x-client-ip', 'x-cluster-client-ip', 'x-original-url', 'x-rewrite-url', 'x-request-id',
+  'traceparent', 'accept-encoding', 'http2-settings', 'alt-used', 'upgrade-insecure-requests', 'dnt', 'priority',
+]);
+const DROPPED_PREFIX = /^(?:proxy-|x-forwarded-|cf-|fly-|sec-|access-control-request-)/;
+/** A field that looks like a credential of the client's own; `Mcp-*` fields are the protocol's. */
+const CREDENTIAL_LIKE = /authorization|auth|token|secret|passw|api-?key|credential|session|signature/;
+
+/** Flat name-value list, ready for `http.request`. */
+export function outboundFields(options: OutboundFields): string[] {
+  const { rawHeaders, passthrough, credential } = options;
+  const named = options.connection === undefined ? [] : connectionTokens(options.connection);
+  const replaced: string[] = [];
+  for (let i = 0; i < credential.length; i += 2) replaced.push((credential[i] ?? '').toLowerCase());
+
+  const fields: string[] = ['Host', options.host];
+  for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
+    const rawName = rawHeaders[i] ?? '';
+    const name = rawName.toLowerCase();
+    if (!mayTravel(name, passthrough) || named.includes(name) || replaced.includes(name)) continue;
+    fields.push(rawName, rawHeaders[i + 1] ?? '');
+  }
+  for (const item of credential) fields.push(item);
+  fields.push('Via', '1.1 mcproxy', 'X-Request-Id', options.requestId, 'traceparent', options.traceparent);
+  if (options.body === 'chunked') fields.push('Transfer-Encoding', 'chunked');
+  else if (options.body !== 'none') fields.push('Content-Length', String(options.body));
+  return fields;
+}
+
+function mayTravel(name: string, passthrough: boolean): boolean {
+  if (name.startsWith('mcp-')) return true;
+  if (HOP_BY_HOP.has(name) || DROPPED.has(name) || DROPPED_PREFIX.test(name)) return false;
+  return passthrough || !CREDENTIAL_LIKE.test(name);
+}

@@ -1,0 +1,97 @@
+/**
+ * The HTTP upstreams that are in use: parsed address and keep-alive agent of each, shared by all principals.
+ *
+ * Connections carry no identity (credentials travel in each request), so that one agent per address serves
+ * everybody. TLS is loaded only when an https address exists: it costs about 5 MB. Agents of addresses that left
+ * the configuration are closed once their requests are done.
+ */
+import { Agent as HttpAgent, request as httpRequest, type ClientRequest, type RequestOptions } from 'node:http';
+import type { Agent as HttpsAgent } from 'node:https';
+import { readFileSync } from 'node:fs';
+
+import { ProxyError } from '../errors.ts';
+import { UPSTREAM_IDLE_CONNECTION_COUNT_MAX, UPSTREAM_KEEP_ALIVE_MS, TCP_KEEP_ALIVE_MS } from '../limits.ts';
+import type { HttpServerConfig } from '../model.ts';
+
+export interface HttpUpstream {
+  readonly url: URL;
+  readonly secure: boolean;
+  /** `Host` field value. */
+  readonly host: string;
+  /** Opens a request on a pooled connection; the caller sets method, path and headers. */
+  request(options: RequestOptions): ClientRequest;
+}
+
+export interface UpstreamPool {
+  /** Makes every upstream of these servers ready, and lets go of those that are in none of them. */
+  prepare(servers: Iterable<HttpServerConfig>): Promise<void>;
+  /** @throws {ProxyError} INTERNAL for a server that was not prepared */
+  get(server: HttpServerConfig): HttpUpstream;
+  close(): void;
+}
+
+type Pooled = HttpUpstream & { readonly agent: HttpAgent | HttpsAgent };
+
+/** An empty pool. */
+export function createUpstreamPool(): UpstreamPool {
+  // Bounded by configuration: one agent per distinct address and CA.
+  const pooled = new Map<string, Pooled>();
+  return {
+    async prepare(servers) {
+      // Bounded by configuration.
+      const wanted = new Set<string>();
+      for (const server of servers) {
+        const key = poolKey(server);
+        wanted.add(key);
+        if (!pooled.has(key)) pooled.set(key, await open(server));
+      }
+      for (const [key, upstream] of pooled) {
+        if (wanted.has(key)) continue;
+        pooled.delete(key);
+        retire(upstream.agent);
+      }
+    },
+    get(server) {
+      const upstream = pooled.get(poolKey(server));
+      if (upstream === undefined) throw new ProxyError('INTERNAL', `server ${server.name} is not prepared`);
+      return upstream;
+    },
+    close() {
+      for (const upstream of pooled.values()) upstream.agent.destroy();
+      pooled.clear();
+    },
+  };
+}
+
+function poolKey(server: HttpServerConfig): string {
+  return server.caFile === undefined ? server.url : `${server.url}\n${server.caFile}`;
+}
+
+const AGENT = {
+  keepAlive: true,
+  keepAliveMsecs: TCP_KEEP_ALIVE_MS,
+  maxFreeSockets: UPSTREAM_IDLE_CONNECTION_COUNT_MAX,
+  timeout: UPSTREAM_KEEP_ALIVE_MS,
+  scheduling: 'lifo',
+} as const;
+
+async function open(server: HttpServerConfig): Promise<Pooled> {
+  const url = new URL(server.url);
+  const address = { host: url.hostname.replace(/^\[|\]$/g, ''), port: url.port === '' ? undefined : Number(url.port) };
+  if (url.protocol === 'http:') {
+    const agent = new HttpAgent(AGENT);
+    const request = (options: RequestOptions): ClientRequest => httpRequest({ ...options, ...address, agent });
+    return { url, secure: false, host: url.host, agent, request };
+  }
+  const https = await import('node:https');
+  const ca = server.caFile === undefined ? {} : { ca: readFileSync(server.caFile) };
+  const agent = new https.Agent({ ...AGENT, ...ca });
+  const request = (options: RequestOptions): ClientRequest => https.request({ ...options, ...address, agent });
+  return { url, secure: true, host: url.host, agent, request };
+}
+
+/** Idle connections go now; busy ones when their request is done, since nothing is kept alive any more. */
+function retire(agent: HttpAgent | HttpsAgent): void {
+  agent.maxFreeSockets = 0;
+  for (const sockets of Object.values(agent.freeSockets)) for (const socket of sockets ?? []) socket.destroy();
+}

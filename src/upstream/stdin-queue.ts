@@ -1,0 +1,94 @@
+/**
+ * Lines on their way into the stdin of a child, one write at a time, in order.
+ *
+ * A pipe that the child does not read fills up; what waits behind it is bounded by `CHILD_INPUT_BYTES_MAX`, and every
+ * wait ends when the child does, because the owner then calls `close`. One write at a time also tells the two
+ * failures apart: a line that still waited has provably not left (it may be sent again), one that was being written
+ * may have been read.
+ */
+import type { Writable } from 'node:stream';
+
+import { ProxyError } from '../errors.ts';
+import { CHILD_INPUT_BYTES_MAX, STDIO_LINE_BYTES_MAX } from '../limits.ts';
+
+export interface StdinQueue {
+  /**
+   * Resolves when the system has taken the line (newline included).
+   *
+   * @throws {ProxyError} UPSTREAM_UNREACHABLE not sent, the child is gone; UPSTREAM_NOT_READY not sent, the child
+   * does not read; BODY_TOO_LARGE not sent; UPSTREAM_CLOSED the child ended meanwhile
+   */
+  send(line: string): Promise<void>;
+  /** Refuses what waits and what comes. `reason` continues "server NAME …". */
+  close(reason: string): void;
+}
+
+interface Waiting {
+  readonly line: Buffer;
+  resolve(): void;
+  reject(error: ProxyError): void;
+}
+
+/** An empty queue before `stdin`; `onBroken` tells that the child no longer takes any input. */
+export function createStdinQueue(stdin: Writable, serverName: string, onBroken: (error: Error) => void): StdinQueue {
+  const waiting: Waiting[] = []; // bounded by CHILD_INPUT_BYTES_MAX
+  let waitingBytes = 0;
+  let writing: Waiting | undefined;
+  let closedReason: string | undefined;
+
+  function refusal(line: Buffer): ProxyError | undefined {
+    if (closedReason !== undefined) return notSent(closedReason);
+    if (line.length > STDIO_LINE_BYTES_MAX) {
+      const text = `a message for server ${serverName} is longer than ${STDIO_LINE_BYTES_MAX} bytes; send less at once`;
+      return new ProxyError('BODY_TOO_LARGE', text);
+    }
+    if (waitingBytes + line.length <= CHILD_INPUT_BYTES_MAX) return undefined;
+    return new ProxyError('UPSTREAM_NOT_READY', `server ${serverName} does not read its input; nothing was sent`);
+  }
+
+  function notSent(reason: string): ProxyError {
+    return new ProxyError('UPSTREAM_UNREACHABLE', `server ${serverName} ${reason}; nothing was sent`);
+  }
+
+  function pump(): void {
+    if (writing !== undefined || closedReason !== undefined) return;
+    const next = waiting.shift();
+    if (next === undefined) return;
+    writing = next;
+    stdin.write(next.line, (error) => {
+      waitingBytes -= next.line.length;
+      writing = undefined;
+      if (error instanceof Error) {
+        next.reject(unknown('closed its input'));
+        onBroken(error);
+        return;
+      }
+      next.resolve();
+      pump();
+    });
+  }
+
+  function unknown(reason: string): ProxyError {
+    const text = `server ${serverName} ${reason} while a message was sent to it; whether it acted is unknown`;
+    return new ProxyError('UPSTREAM_CLOSED', text);
+  }
+
+  return {
+    send(text) {
+      const line = Buffer.from(text);
+      const refused = refusal(line);
+      if (refused !== undefined) return Promise.reject(refused);
+      waitingBytes += line.length;
+      return new Promise((resolve, reject) => {
+        waiting.push({ line, resolve, reject });
+        pump();
+      });
+    },
+    close(reason) {
+      if (closedReason !== undefined) return;
+      closedReason = reason;
+      writing?.reject(unknown(reason));
+      for (const each of waiting.splice(0)) each.reject(notSent(reason));
+    },
+  };
+}

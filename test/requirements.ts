@@ -1,0 +1,213 @@
+/**
+ * What mcproxy promises, one id each: every acceptance criterion and every rule of a specification that we claim.
+ *
+ * `verifies('area.point', …)` ties a test to an id; an unknown id throws when the test is registered, and the house
+ * test fails while an id has no test. `source` says where the promise comes from, `text` what it is. An id is never
+ * used again for another promise.
+ */
+
+export interface Requirement {
+  readonly source: string;
+  readonly text: string;
+}
+
+/** The repository. */
+const REPOSITORY = {
+  'repository.first-run':
+    'Started without any file it listens on loopback, serves a demo server and prints URL, token, a curl line and a client configuration.',
+  'repository.build':
+    '`npm run build` leaves one file that plain Node runs without a warning and that prints the version of package.json.',
+  'repository.build-reproducible': 'The same tree gives the same bytes.',
+  'repository.version': '`mcproxy version` prints version and commit, from source and from the bundle.',
+  'repository.no-dependencies': 'package.json has no runtime dependency and pins every development dependency.',
+  'repository.lock-portable': 'The lock file belongs to package.json and names no registry host.',
+  'repository.changelog': 'The newest version in the changelog is that of package.json.',
+  'repository.readme-tables': 'The generated tables of the README are those of the code.',
+  'repository.requirements': 'Every requirement has a test and every tested requirement is known.',
+  'repository.house-floors': 'Imports go to a lower floor or stay in their room, without circles.',
+  'repository.house-purity': 'Clocks, randomness, environment, timers and packages are only where the map allows them.',
+  'repository.house-shape': 'Files have headers and names, and files and functions stay within their bounds.',
+  'repository.house-bounds': 'Every collection that grows names its bound.',
+} as const;
+
+/** The operator's files. */
+const FILES = {
+  'files.yaml-same-or-error':
+    'A text of the YAML subset means what YAML 1.2 says, or is an error; never another value.',
+  'files.all-problems-at-once': 'All problems of all files are reported together.',
+  'files.problem-position': 'A problem has file, line, column, a caret under the place and what to write instead.',
+  'files.no-secrets-in-messages': 'No message about a file contains a secret from it.',
+  'files.unknown-key-suggests': 'An unknown key is a problem that names the nearest known key.',
+  'files.spellings': 'The configuration files of other programs are understood as they are.',
+  'files.variables': '`${VAR}` and `${VAR:-default}` are replaced; a missing variable is a problem with its position.',
+} as const;
+
+/** Who may come in. */
+const IDENTITY = {
+  'identity.digest-lookup': 'A token is found by its SHA-256 digest; no comparison depends on its text.',
+  'identity.missing-401': 'A request without a token is 401 with WWW-Authenticate and a JSON body.',
+  'identity.malformed-401': 'A malformed Authorization header is 401 with WWW-Authenticate and a JSON body.',
+  'identity.unknown-401': 'An unknown token is 401 with WWW-Authenticate and the same JSON body as a malformed one.',
+  'identity.refused-not-forwarded': 'Nothing of a refused request reaches an upstream.',
+  'identity.refused-one-entry': 'A refused request is one entry in the log.',
+  'identity.token-add': '`token add` prints the token once and stores its digest.',
+  'identity.token-list': '`token list` shows who has tokens and never a token.',
+  'identity.token-revoke': '`token revoke` removes the token it names and no other.',
+  'identity.token-rotate': '`token rotate` replaces the token it names.',
+  'identity.token-edit-in-place': 'Token commands keep comments, order, mode and owner of tokens.yml.',
+} as const;
+
+/** Paths. */
+const ROUTES = {
+  'routes.streamable': '/{server}/mcp serves POST, GET and DELETE.',
+  'routes.sse': '/{server}/sse and /{server}/messages serve HTTP+SSE; the endpoint event points back at mcproxy.',
+  'routes.sse-foreign-origin': 'An endpoint event that points at a foreign origin is refused.',
+  'routes.unknown-equals-forbidden': 'An unknown server and a forbidden one are 404 with the same body.',
+  'routes.path-prefix': 'A path prefix stands before every path.',
+} as const;
+
+/** What goes out. */
+const CREDENTIALS = {
+  'credentials.none': '`none` sends no credential.',
+  'credentials.bearer': '`bearer` sends Authorization: Bearer.',
+  'credentials.basic': '`basic` sends Authorization: Basic.',
+  'credentials.headers': '`headers` sends the headers as configured.',
+  'credentials.passthrough': '`passthrough` sends the Authorization of the client untouched.',
+  'credentials.user-before-shared': 'The credential of the user goes before the shared one.',
+  'credentials.no-client-credential-leaks':
+    'The token of the client never reaches an upstream, except with passthrough.',
+  'credentials.no-cookie-leaks': 'No Cookie goes up and no Set-Cookie comes down.',
+  'credentials.no-hop-by-hop-leaks':
+    'Hop-by-hop headers, also those that Connection names, stop here in both directions.',
+  'credentials.no-forwarding-header-leaks': 'Forwarded and X-Forwarded-* of the client do not reach an upstream.',
+  'credentials.refused-credential-502': 'A 401 to a credential of ours is 502 with the names of server and user.',
+} as const;
+
+/** Bytes. */
+const STREAMING = {
+  'streaming.large-up': 'A request of 64 MB goes up with less than 16 MB of additional memory.',
+  'streaming.large-down': 'An answer of 64 MB comes down with less than 16 MB of additional memory.',
+  'streaming.events-at-once': 'An SSE event is passed on as soon as it arrives.',
+  'streaming.client-gone': 'A client that leaves closes the exchange with the upstream.',
+  'streaming.upstream-gone': 'An upstream that leaves closes the answer to the client, visibly cut.',
+  'streaming.observer-is-passive': 'Reading along never changes a byte.',
+  'streaming.modern-headers':
+    'The mirrored headers of the modern era are used for the log and checked against the body.',
+} as const;
+
+/** Retries and time. */
+const RETRIES = {
+  'retries.default-three': 'By default there are up to three attempts after the first.',
+  'retries.only-safe': 'Only what may be repeated safely is repeated.',
+  'retries.deadline': 'No attempt begins after the deadline, and Retry-After is honoured within it.',
+  'retries.timeout-connect': 'The connect timeout ends an attempt that does not connect.',
+  'retries.timeout-first-byte': 'The first-byte timeout ends a request that is not answered.',
+  'retries.timeout-idle': 'The idle timeout ends an answer that falls silent.',
+  'retries.attempts-logged': 'The number of attempts is in the log.',
+  'retries.unreachable': 'An unreachable upstream is 502, one that does not answer in time 504.',
+} as const;
+
+/** The access log. */
+const LOG = {
+  'log.one-entry-per-exchange': 'Every exchange is exactly one entry.',
+  'log.field-order': 'Every entry has all fields in the fixed order, null when unknown.',
+  'log.append': 'A restart appends.',
+  'log.rotation-rename': 'After a rotation by rename entries go to the new file and none is lost.',
+  'log.rotation-copytruncate': 'After a rotation by copytruncate entries go on at the start of the file.',
+  'log.file-removed': 'After the file is removed it is made again.',
+  'log.sighup-reopen': 'SIGHUP opens the log again.',
+  'log.params-none': 'With `params: none` no content of a call is logged.',
+  'log.params-keys': 'With `params: keys` names without values are logged.',
+  'log.params-full': 'With `params: full` content is logged, bounded and redacted.',
+  'log.redaction': 'No configured secret and no token is in any output.',
+  'log.many-writers': 'Ten clients with a thousand requests each give ten thousand whole entries.',
+  'log.kill-nine': 'After kill -9 every answered request is in the file, in whole lines.',
+  'log.unwritable-at-start': 'A log that cannot be opened at start is exit 73 with path and reason.',
+  'log.unwritable-while-running': 'When the log cannot be written, entries go to standard error and /readyz is 503.',
+} as const;
+
+/** Reload. */
+const RELOAD = {
+  'reload.rename-over': 'A file replaced by rename is noticed within a second.',
+  'reload.in-place': 'A file written in place is noticed within a second.',
+  'reload.symlink-swap': 'A swapped symbolic link is noticed within a second.',
+  'reload.sighup': 'SIGHUP reloads.',
+  'reload.admin-socket': '`mcproxy reload` reloads, waits and prints what changed.',
+  'reload.dry-run': '`mcproxy reload --dry-run` prints what would change and changes nothing.',
+  'reload.broken-keeps-old': 'A broken file keeps the old configuration and says so.',
+  'reload.readyz': '/readyz says when the files are broken.',
+  'reload.revoked-token': 'A revoked token is refused after the reload.',
+  'reload.revoked-streams-closed': 'Open streams of a revoked token are closed.',
+  'reload.others-untouched': 'Exchanges of everybody else go on, with the configuration they began with.',
+} as const;
+
+/** Shutdown. */
+const SHUTDOWN = {
+  'shutdown.grace': 'Exchanges in progress finish within the grace.',
+  'shutdown.sse-ended': 'Open SSE streams end cleanly.',
+  'shutdown.flush': 'The log is flushed.',
+  'shutdown.exit-zero': 'A stop by signal is exit 0.',
+  'shutdown.second-signal': 'A second signal stops at once.',
+} as const;
+
+/** The door. */
+const GUARD = {
+  'guard.origin': 'An Origin that is not allowed is 403.',
+  'guard.host': 'A Host that is not allowed is 403.',
+  'guard.method': 'A method that is not served is 405 with Allow.',
+  'guard.accept': 'An Accept that cannot be satisfied is 406.',
+  'guard.content-type': 'A body that is not JSON by its type is 415.',
+  'guard.header-bounds': 'Too many or too long headers are 431.',
+  'guard.body-bound': 'A body over its bound is 413.',
+  'guard.slow-client': 'A client that sends too slowly is cut off.',
+  'guard.conflicting-headers': 'Repeated or contradicting headers are 400.',
+  'guard.path-normalisation': 'A path means one thing; spellings that could mean another are refused.',
+  'guard.request-ids': 'A sane X-Request-Id is kept, any other replaced; it goes up, comes down and is logged.',
+  'guard.health': '/healthz, /readyz and /health answer without a token.',
+  'guard.well-known': 'The well-known paths are always answered here.',
+} as const;
+
+/** mcproxy check. */
+const CHECK = {
+  'check.exit-codes': 'Good files are exit 0, problems exit 78.',
+  'check.warn-plain-text': 'A token in plain text is a warning.',
+  'check.warn-passthrough': 'Passthrough is a warning.',
+  'check.world-readable': 'A tokens.yml that everybody can read is refused with the command that corrects it.',
+  'check.connect': '`check --connect` names the upstreams that cannot be reached.',
+} as const;
+
+/** Real peers. */
+const CONTRACT = {
+  'contract.sdk1-streamable': 'The official SDK 1 client works over Streamable HTTP.',
+  'contract.sdk1-sse': 'The official SDK 1 client works over HTTP+SSE.',
+  'contract.client2-auto': 'The official client 2 works with automatic negotiation.',
+  'contract.client2-modern': 'The official client 2 works in the modern era.',
+  'contract.inspector-streamable': 'The inspector works over Streamable HTTP.',
+  'contract.inspector-sse': 'The inspector works over HTTP+SSE.',
+  'contract.notion-bearer': 'A published server that wants a bearer credential works.',
+  'contract.conformance-2025-11-25': 'No check of the conformance suite for 2025-11-25 differs through mcproxy.',
+  'contract.conformance-2026-07-28': 'No check of the conformance suite for 2026-07-28 differs through mcproxy.',
+} as const;
+
+function from<Id extends string>(source: string, texts: Readonly<Record<Id, string>>): Record<Id, Requirement> {
+  const entries = Object.entries<string>(texts).map(([id, text]) => [id, { source, text }] as const);
+  return Object.fromEntries(entries) as Record<Id, Requirement>;
+}
+
+export const REQUIREMENTS = {
+  ...from('src/README.md', REPOSITORY),
+  ...from('README.md, configuration', FILES),
+  ...from('RFC 6750 §3; RFC 9110 §11.6.1', IDENTITY),
+  ...from('MCP 2025-11-25 transports; MCP 2024-11-05 transports', ROUTES),
+  ...from('RFC 9110 §7.6.1; MCP 2025-11-25 authorization#token-passthrough', CREDENTIALS),
+  ...from('MCP 2026-07-28 transports; RFC 9112 §8', STREAMING),
+  ...from('RFC 9110 §9.2.2, §10.2.3', RETRIES),
+  ...from('README.md, operating', LOG),
+  ...from('README.md, operating', RELOAD),
+  ...from('README.md, operating', SHUTDOWN),
+  ...from('MCP 2025-11-25 transports#security-warning; RFC 9110 §15.5; RFC 9112 §11.2', GUARD),
+  ...from('README.md, operating', CHECK),
+  ...from("MCP conformance suite; the peers' own documentation", CONTRACT),
+};
+
+export type RequirementId = keyof typeof REQUIREMENTS;

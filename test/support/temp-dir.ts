@@ -1,0 +1,30 @@
+/**
+ * A directory of its own for one test, removed when the test ends.
+ */
+import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+
+/** Whatever can promise to clean up: a test's context, or an object around node:test's `after`. */
+export interface Cleanup {
+  after(fn: () => void | Promise<void>): void;
+}
+
+/** Path of a new, empty directory (0700), free of symbolic links. */
+export function makeTempDir(cleanup: Cleanup): string {
+  const dir = realpathSync(mkdtempSync(join(tmpdir(), 'mcproxy-test-')));
+  const remove = (): void => rmSync(dir, { recursive: true, force: true, maxRetries: 3 });
+  cleanup.after(remove);
+  // Hooks run in the order of their registration, so a process that still runs may write here once more.
+  process.once('exit', remove);
+  return dir;
+}
+
+/** Writes files by their path relative to `dir`, readable by the owner only. */
+export function writeFiles(dir: string, files: Readonly<Record<string, string>>): void {
+  for (const [name, text] of Object.entries(files)) {
+    const path = join(dir, name);
+    mkdirSync(dirname(path), { recursive: true });
+    writeFileSync(path, text, { mode: 0o600 });
+  }
+}
