@@ -88,7 +88,8 @@ export function parseConfig(input: ParseInput): ParseResult {
   const users = withApiKeys(desk, makeReading(desk, { path: 'environment', text: '' }, outsideProblems));
   const principals = resolveUsers(users, known);
   const config = assemble(desk, { settings, servers: known.servers, principals });
-  judge(config, documents[0]?.reading.problems ?? outsideProblems, documents.length);
+  const sound = documents.length > 0 && desk.problems.errorCount() === 0;
+  judge(config, documents[0]?.reading.problems ?? outsideProblems, sound);
   const problems = desk.problems.list();
   return { config: desk.problems.errorCount() > 0 ? undefined : freeze(config), problems };
 }
@@ -242,8 +243,8 @@ function assemble(
   };
 }
 
-/** What only the whole shows. */
-function judge(config: Config, problems: FileProblems, fileCount: number): void {
+/** What only the whole shows; that there is no user is worth a word only where the files are `sound`. */
+function judge(config: Config, problems: FileProblems, sound: boolean): void {
   const { servers, principals, auth, listen } = config;
   if (servers.size > SERVER_COUNT_MAX) {
     problems.error(undefined, {
@@ -266,7 +267,7 @@ function judge(config: Config, problems: FileProblems, fileCount: number): void 
   const needsUsers = [...servers.values()].some(
     (server) => server.kind === 'stdio' || server.credential.type !== 'passthrough',
   );
-  if (auth === 'tokens' && principals.length === 0 && fileCount > 0 && (needsUsers || servers.size === 0)) {
+  if (auth === 'tokens' && principals.length === 0 && sound && (needsUsers || servers.size === 0)) {
     problems.warning(undefined, {
       text: 'there is no user yet, so nobody can come in',
       fix: 'run `mcproxy token add NAME`',

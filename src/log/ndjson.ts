@@ -199,7 +199,7 @@ class NdjsonWriter implements LineWriter {
     }
     if (this.#bufferWritten >= newlineBytes) {
       const piece = this.#buffer.subarray(wholeBytes, this.#bufferWritten);
-      file.torn = piece.length > 0;
+      file.torn = piece.length > 0 && !takeBack(this.path, file, piece);
     }
     this.#settle(wholeCount, reason);
   }

@@ -2,8 +2,9 @@
  * YAML block scalars: `|` keeps line breaks, `>` folds them.
  *
  * The cursor enters on the indicator and leaves on the next content after the scalar, as block nodes do. Refused where
- * parsers in use differ: tabs on blank lines, a text of nothing but white space, an indentation indicator at the top level, and
- * a text that ends with the file and without a line break although its last line break counts.
+ * parsers in use differ: tabs on blank lines, blank lines wider than the text at its end (where nothing else shows the
+ * indentation), an indentation indicator at the top level, and a text that ends with the file and without a line
+ * break although its last line break counts.
  * Source: YAML 1.2.2 §8.1 (headers, chomping, folding).
  */
 import type { YamlScalar } from './yaml-node.ts';
@@ -45,9 +46,10 @@ export function parseLiteral(reader: YamlReader, parent: number): YamlScalar | u
   let count = body.lines.length;
   while (count > 0 && body.lines[count - 1] === '') count -= 1;
   const lines = body.lines.slice(0, count);
-  if (count > 0 && lines.every((line) => skipWhite(line, 0) === line.length)) {
-    const fix = 'delete the white space on its lines, or use a quoted text';
-    return fail(reader, start, { text: 'this block text is nothing but white space', fix });
+  const known = header.indent !== undefined;
+  if (isWhiteLine(lines.at(-1)) && (known || lines.every(isWhiteLine))) {
+    const fix = 'delete the white space on its last lines, or use a quoted text';
+    return fail(reader, start, { text: 'this block text ends with white space that parsers read differently', fix });
   }
   const breaksMatter = header.chomp === '+' ? body.lines.length > 0 : header.chomp === '' && count > 0;
   if (breaksMatter && reader.text.charAt(body.end - 1) !== '\n') {
@@ -68,6 +70,10 @@ export function parseLiteral(reader: YamlReader, parent: number): YamlScalar | u
   const node = scalar(reader, { start, end: body.end }, { value, style: header.folded ? 'folded' : 'literal' });
   openLine(reader, body.end);
   return node;
+}
+
+function isWhiteLine(line: string | undefined): boolean {
+  return line !== undefined && skipWhite(line, 0) === line.length;
 }
 
 /** Leaves the cursor at the end of the header's line. */

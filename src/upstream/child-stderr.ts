@@ -28,11 +28,11 @@ export function createStderrLines(onLine: (line: string) => void): StderrLines {
   }
 
   function report(): void {
-    const bytes = hold.take();
-    if (bytes.length === 0) return;
+    const line = hold.take().toString('utf8').trimEnd();
+    if (line === '') return;
     timer ??= setTimeout(endSecond, SECOND_MS).unref();
     lineCount += 1;
-    if (lineCount <= DIAG_LINES_PER_SECOND_MAX) onLine(bytes.toString('utf8').trimEnd());
+    if (lineCount <= DIAG_LINES_PER_SECOND_MAX) onLine(line);
   }
 
   function endSecond(): void {

@@ -2,7 +2,8 @@
  * `npm run bench`: the upstream alone, a bare proxy and mcproxy in one run, interleaved.
  *
  *   npm run bench -- [--rounds N] [--seconds S] [--without-mcproxy]
- *   npm run bench -- --profile     mcproxy alone under 16 connections with --cpu-prof, and where its time went
+ *   npm run bench -- --profile [--connections N]
+ *                                  mcproxy alone under 16 connections with --cpu-prof, and where its time went
  *
  * Prints a table and writes test/bench/results/latest.json. It asserts nothing about time; it stops when an answer
  * is wrong or the access log does not have one line per request. README.md says how to read the figures.
@@ -19,7 +20,6 @@ import { bundleParts, startBareProxy, startMcproxy, startUpstream, type Target }
 
 const CONNECTIONS = [1, 16, 128] as const;
 const WARM_UP_MS = 700;
-const PROFILE_CONNECTIONS = 16;
 const RESULTS = fileURLToPath(new URL('results', import.meta.url));
 
 const { values: options } = parseArgs({
@@ -27,6 +27,7 @@ const { values: options } = parseArgs({
     rounds: { type: 'string', default: '5' },
     seconds: { type: 'string', default: '2' },
     profile: { type: 'boolean', default: false },
+    connections: { type: 'string', default: '16' },
     'without-mcproxy': { type: 'boolean', default: false },
   },
 });
@@ -78,7 +79,7 @@ async function profile(): Promise<void> {
   const generator = startLoadGenerator(part('load'));
   open.push(generator);
   try {
-    await measure(generator, mcproxy, { connections: PROFILE_CONNECTIONS, round: 0 });
+    await measure(generator, mcproxy, { connections: Number(options.connections), round: 0 });
   } finally {
     // V8 writes the profile when the process ends by itself, which SIGTERM asks for.
     await mcproxy.listener.stop();

@@ -76,7 +76,7 @@ function inspect(args: readonly string[], token = TOKEN): Promise<Inspection> {
   const env = { PATH: process.env['PATH'] ?? '', HOME: home };
   return new Promise((resolve) => {
     execFile(process.execPath, all, { env, cwd: home, timeout: RUN_MS_MAX }, (error, stdout, stderr) => {
-      resolve({ exitCode: error === null ? 0 : Number(error.code), stdout, stderr: stderr || String(error) });
+      resolve({ exitCode: error === null ? 0 : Number(error.code), stdout, stderr: stderr || (error?.message ?? '') });
     });
   });
 }

@@ -12,6 +12,7 @@ import { verifies } from '../support/verifies.ts';
 
 const ALICE = 'contract-notion-alice-0123456789abcdef';
 const BOB = 'contract-notion-bob-0123456789abcdef';
+const CAROL = 'contract-notion-carol-0123456789abcdef';
 const RIGHT_CREDENTIAL = 'notion-credential-that-is-right';
 const WRONG_CREDENTIAL = 'notion-credential-that-is-wrong';
 
@@ -25,7 +26,9 @@ const INITIALIZE = {
 const notion = await startNotion({ after }, RIGHT_CREDENTIAL);
 const users = {
   alice: { token: ALICE, servers: { notion: { url: notion.url, token: RIGHT_CREDENTIAL } } },
-  bob: { token: BOB, servers: { notion: { url: notion.url, token: WRONG_CREDENTIAL } } },
+  // This server answers 401 when Authorization is missing, and 403 to any that is wrong.
+  bob: { token: BOB, servers: { notion: { url: notion.url, headers: { 'x-api-key': WRONG_CREDENTIAL } } } },
+  carol: { token: CAROL, servers: { notion: { url: notion.url, token: WRONG_CREDENTIAL } } },
 };
 const app = await startApp({ after }, { files: { 'tokens.yml': JSON.stringify({ users }) } });
 
@@ -36,14 +39,17 @@ verifies('contract.notion-bearer', 'a user with the right credential lists the t
   assert.ok(tools.length > 10, `${tools.length} tools`);
 });
 
-verifies('contract.notion-bearer', "the server does not accept the user's own token", async () => {
-  const answer = await initialize(notion.url, ALICE);
-  assert.equal(answer.status, 401);
+verifies('contract.notion-bearer', 'a 403 of the server, as to a wrong token, passes as it is', async () => {
+  const direct = await initialize(notion.url, WRONG_CREDENTIAL);
+  const proxied = await initialize(`${app.url}/notion/mcp`, CAROL);
+  assert.equal(direct.status, 403);
+  assert.equal(proxied.status, 403);
+  assert.deepEqual(proxied.body, direct.body);
 });
 
 verifies(
   ['contract.notion-bearer', 'credentials.refused-credential-502'],
-  'a credential that the server refuses is 502 and names server and user',
+  'a 401 to the credential of a user is 502 and names server and user',
   async () => {
     const answer = await initialize(`${app.url}/notion/mcp`, BOB);
     assert.equal(answer.status, 502);
@@ -61,7 +67,7 @@ verifies(
 
 verifies('credentials.refused-credential-502', 'no credential is in anything mcproxy wrote', () => {
   const written = [app.stdout(), app.stderr(), JSON.stringify(app.entries())].join('\n');
-  for (const secret of [ALICE, BOB, RIGHT_CREDENTIAL, WRONG_CREDENTIAL]) assert.ok(!written.includes(secret));
+  for (const secret of [ALICE, BOB, CAROL, RIGHT_CREDENTIAL, WRONG_CREDENTIAL]) assert.ok(!written.includes(secret));
 });
 
 function initialize(url: string, token: string): Promise<Answer> {

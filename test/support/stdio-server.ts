@@ -43,7 +43,7 @@ export interface Conversation {
     readonly data: Readonly<Record<string, unknown>>;
   }[];
   /** Sends a request. */
-  ask(id: number, method: string, params?: JsonObject): Promise<void>;
+  readonly ask: (id: number, method: string, params?: JsonObject) => Promise<void>;
 }
 
 /** Starts a server and talks to it; the process is stopped when the test ends. */

@@ -77,6 +77,12 @@ const rejections: { name: string; body: unknown; headers?: Headers; code: string
     code: 'VERSION_UNSUPPORTED',
   },
   {
+    name: 'an unserved version without its header',
+    body: modern('tools/list', {}, { [META.protocolVersion]: 'v999' }),
+    headers: { method: 'tools/list' },
+    code: 'VERSION_UNSUPPORTED',
+  },
+  {
     name: '8: no version header',
     body: modern('tools/list'),
     headers: { method: 'tools/list' },

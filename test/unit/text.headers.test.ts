@@ -69,6 +69,7 @@ const acceptances = [
   { accept: 'TEXT/*;q=0.1', type: 'text/event-stream', expected: true },
   { accept: '*/*', type: 'application/json', expected: true },
   { accept: '*/*, text/event-stream;q=0', type: 'text/event-stream', expected: false },
+  { accept: 'text/event-stream;q=0, */*', type: 'text/event-stream', expected: false },
   { accept: 'text/*;q=0, text/event-stream', type: 'text/event-stream', expected: true },
   { accept: '*/*;q=0.000', type: 'application/json', expected: false },
   { accept: 'a/b;x="q=0,c/d", c/e', type: 'c/d', expected: false },

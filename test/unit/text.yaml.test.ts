@@ -166,7 +166,14 @@ const REFUSED: readonly { name: string; text: string; at: string; says: RegExp }
   { name: 'too large a file', text: '#'.repeat(CONFIG_BYTES_MAX + 1), at: '1:1', says: /larger/ },
   // Found by comparing with the oracle: where it disagrees with the specification or with other parsers.
   { name: 'a blank line of an escaped line break', text: '"a\\\n\n b"', at: '1:3', says: /escaped line break/ },
-  { name: 'a block text of white space', text: 'b: |1\n\n   \n', at: '1:4', says: /nothing but white space/ },
+  { name: 'a block text of white space', text: 'b: |1\n\n   \n', at: '1:4', says: /ends with white space/ },
+  { name: 'a block text of white space without indicator', text: 'b: |\n  \n\t\n', at: '3:1', says: /tab/ },
+  {
+    name: 'a wide blank line after an indicated text',
+    text: 'b: |1\n   x\n   \n',
+    at: '1:4',
+    says: /ends with white space/,
+  },
   { name: 'a kept block text that ends with the file', text: '|+ # c\n\n ', at: '1:1', says: /without a line break/ },
   { name: 'a block text that ends with the file', text: 'a: |\n x', at: '1:4', says: /without a line break/ },
   { name: 'an indentation indicator at the top level', text: '|2\n  x\n', at: '1:1', says: /top level/ },
