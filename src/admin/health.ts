@@ -30,6 +30,12 @@ export function healthReply(
   const listed = servers === undefined ? {} : { servers };
   return {
     status,
-    body: { status: readiness.ready ? 'healthy' : 'unhealthy', service: 'mcproxy', ready: readiness.ready, ...reasons, ...listed },
+    body: {
+      status: readiness.ready ? 'healthy' : 'unhealthy',
+      service: 'mcproxy',
+      ready: readiness.ready,
+      ...reasons,
+      ...listed,
+    },
   };
 }

@@ -6,7 +6,8 @@
  * probing at once, reaches no upstream and is no failure of access.
  */
 
-const DISCOVERY = /(?:^|\/)\.well-known\/(?:oauth-protected-resource|oauth-authorization-server|openid-configuration)(?:\/|$)/;
+const DISCOVERY =
+  /(?:^|\/)\.well-known\/(?:oauth-protected-resource|oauth-authorization-server|openid-configuration)(?:\/|$)/;
 const OAUTH_ENDPOINT = /^\/(?:register|authorize|token)$/;
 
 /** Whether a path is one of the probes. */

@@ -140,7 +140,14 @@ class RunningApp implements App {
       await this.#apply(loaded.config);
     } catch (thrown) {
       const text = thrown instanceof ProxyError ? thrown.message : String(thrown);
-      const problem: Problem = { severity: 'error', file: loaded.files[0] ?? '', position: undefined, excerpt: undefined, text, fix: undefined };
+      const problem: Problem = {
+        severity: 'error',
+        file: loaded.files[0] ?? '',
+        position: undefined,
+        excerpt: undefined,
+        text,
+        fix: undefined,
+      };
       return this.#rejected([...loaded.problems, problem], options);
     }
     this.#lastFailure = undefined;
@@ -256,7 +263,9 @@ class RunningApp implements App {
     if (!this.#log.healthy) reasons.push('the access log cannot be written');
     if (this.#lastFailure !== undefined) {
       const count = this.#lastFailure.problemCount;
-      reasons.push(`the configuration on disk has ${count} problem${count === 1 ? '' : 's'} and is not in force; run: mcproxy check`);
+      reasons.push(
+        `the configuration on disk has ${count} problem${count === 1 ? '' : 's'} and is not in force; run: mcproxy check`,
+      );
     }
     return { ready: reasons.length === 0, reasons };
   }

@@ -46,7 +46,12 @@ export async function startDemo(base: Config): Promise<Demo> {
   const servers = new Map([[demo.name, demo]]);
   const tokenDigests = [createHash('sha256').update(token).digest('hex')];
   return {
-    config: { ...base, servers, principals: [{ id: 'demo', role: 'user', tokenDigests, servers }], secrets: [makeSecret(credential)] },
+    config: {
+      ...base,
+      servers,
+      principals: [{ id: 'demo', role: 'user', tokenDigests, servers }],
+      secrets: [makeSecret(credential)],
+    },
     banner: (url) => banner(url, token),
     close: () =>
       new Promise((resolve) => {
@@ -59,7 +64,9 @@ export async function startDemo(base: Config): Promise<Demo> {
 function banner(url: string, token: string): string {
   const endpoint = `${url}/demo/mcp`;
   const call = { jsonrpc: '2.0', id: 1, method: 'tools/call', params: { name: 'whoami', arguments: {} } };
-  const client = { mcpServers: { demo: { type: 'http', url: endpoint, headers: { Authorization: `Bearer ${token}` } } } };
+  const client = {
+    mcpServers: { demo: { type: 'http', url: endpoint, headers: { Authorization: `Bearer ${token}` } } },
+  };
   return [
     `mcproxy ${VERSION}: no configuration found, so this is a demonstration with a built-in server.`,
     '',
@@ -117,7 +124,11 @@ function parseCall(text: string): Call | undefined {
 
 const NO_INPUT = { type: 'object', properties: {} };
 const TOOLS = [
-  { name: 'whoami', description: 'Shows which credential reached the server: not the token of the client.', inputSchema: NO_INPUT },
+  {
+    name: 'whoami',
+    description: 'Shows which credential reached the server: not the token of the client.',
+    inputSchema: NO_INPUT,
+  },
   {
     name: 'echo',
     description: 'Answers with the text it is given.',
@@ -135,7 +146,13 @@ function handle(call: Call, credential: string): Reply {
     case 'initialize': {
       const asked = call.params['protocolVersion'];
       const known = typeof asked === 'string' && isRevision(asked) && eraOfRevision(asked) === 'legacy';
-      return { result: { protocolVersion: known ? asked : LATEST_LEGACY, capabilities: { tools: {} }, serverInfo: SERVER_INFO } };
+      return {
+        result: {
+          protocolVersion: known ? asked : LATEST_LEGACY,
+          capabilities: { tools: {} },
+          serverInfo: SERVER_INFO,
+        },
+      };
     }
     case 'server/discover':
       return { result: { ...complete, ...cached, supportedVersions: MODERN_REVISIONS, capabilities: { tools: {} } } };
@@ -157,7 +174,9 @@ function callTool(params: Readonly<Record<string, unknown>>, complete: object, c
     return { result: { ...complete, content: [{ type: 'text', text }] } };
   }
   if (params['name'] === 'echo') {
-    return { result: { ...complete, content: [{ type: 'text', text: String(input?.text ?? '') }] } };
+    return {
+      result: { ...complete, content: [{ type: 'text', text: typeof input?.text === 'string' ? input.text : '' }] },
+    };
   }
   return { error: { code: -32602, message: 'Unknown tool' } };
 }
@@ -179,5 +198,7 @@ async function readText(request: IncomingMessage): Promise<string> {
 
 function send(response: ServerResponse, status: number, body: object): void {
   const text = JSON.stringify(body);
-  response.writeHead(status, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) }).end(text);
+  response
+    .writeHead(status, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) })
+    .end(text);
 }

@@ -1,5 +1,7 @@
 /**
- * What a path leads to. Pure; the table of URLs in the README is this file in prose.
+ * What a path leads to.
+ *
+ * Pure; the table of URLs in the README is this file in prose. Whether the caller may go there is decided later.
  */
 
 export type RoutePart = 'mcp' | 'sse' | 'messages';

@@ -56,11 +56,16 @@ export function createServe(options: ServeOptions): Serve {
     open,
     onRequest(request, response) {
       const snapshot = options.snapshot();
-      const exchange = beginExchange(request, response, { clock: options.clock, trusted: snapshot.trustedProxies, append: options.append });
+      const exchange = beginExchange(request, response, {
+        clock: options.clock,
+        trusted: snapshot.trustedProxies,
+        append: (entry, done) => options.append(entry, done),
+      });
       open.add(exchange);
       response.on('close', () => open.delete(exchange));
       try {
-        if (open.size > EXCHANGE_COUNT_MAX) throw new ProxyError('OVERLOADED', 'too many exchanges are open', RETRY_SOON);
+        if (open.size > EXCHANGE_COUNT_MAX)
+          throw new ProxyError('OVERLOADED', 'too many exchanges are open', RETRY_SOON);
         dispatch(exchange, snapshot, options);
       } catch (thrown) {
         const error = asProxyError(thrown);
@@ -85,7 +90,8 @@ function dispatch(exchange: Exchange, snapshot: Snapshot, options: ServeOptions)
   if (route.kind === 'health') return sendHealth(exchange, route, { snapshot, options });
   if (isDiscoveryProbe(target.path)) return sendJson(exchange, 404, { body: NO_DISCOVERY });
   if (options.draining()) throw new ProxyError('SHUTTING_DOWN', 'mcproxy is stopping; try again shortly', RETRY_SOON);
-  if (options.refusing()) throw new ProxyError('LOG_UNWRITABLE', 'the access log cannot be written, so that requests are refused');
+  if (options.refusing())
+    throw new ProxyError('LOG_UNWRITABLE', 'the access log cannot be written, so that requests are refused');
 
   const by = admit(exchange, route, snapshot);
   if (route.kind === 'unknown') throw unknownRoute();
@@ -116,7 +122,12 @@ function admit(exchange: Exchange, route: Route, snapshot: Snapshot): Authentica
   if (result.kind === 'unknown' && passthrough !== undefined) {
     const id = `passthrough:${result.tokenDigest.slice(0, 8)}`;
     exchange.entry.principal = id;
-    const principal: Principal = { id, role: 'user', tokenDigests: [], servers: new Map([[passthrough.name, passthrough]]) };
+    const principal: Principal = {
+      id,
+      role: 'user',
+      tokenDigests: [],
+      servers: new Map([[passthrough.name, passthrough]]),
+    };
     return { principal, tokenDigest: result.tokenDigest };
   }
   throw challenge(result.kind, config.principals.length === 0);
@@ -216,7 +227,11 @@ function refuseMalformed(error: NodeJS.ErrnoException, socket: Duplex, options: 
     const body = JSON.stringify({
       jsonrpc: '2.0',
       id: null,
-      error: { code: spec.rpc, message: failure.message, data: { source: 'mcproxy', code: failure.code, request_id: entry.requestId } },
+      error: {
+        code: spec.rpc,
+        message: failure.message,
+        data: { source: 'mcproxy', code: failure.code, request_id: entry.requestId },
+      },
     });
     socket.end(
       `HTTP/1.1 ${spec.http} ${REASON[spec.http] ?? 'Bad Request'}\r\nContent-Type: application/json\r\n` +
@@ -225,10 +240,15 @@ function refuseMalformed(error: NodeJS.ErrnoException, socket: Duplex, options: 
   });
 }
 
-const REASON: Readonly<Record<number, string>> = { 400: 'Bad Request', 408: 'Request Timeout', 431: 'Request Header Fields Too Large' };
+const REASON: Readonly<Record<number, string>> = {
+  400: 'Bad Request',
+  408: 'Request Timeout',
+  431: 'Request Header Fields Too Large',
+};
 
 function malformed(code: string): ProxyError {
   if (code === 'HPE_HEADER_OVERFLOW') return new ProxyError('HEADERS_TOO_LARGE', 'the request headers are too large');
-  if (code === 'ERR_HTTP_REQUEST_TIMEOUT') return new ProxyError('REQUEST_TIMEOUT', 'the request headers did not arrive in time');
+  if (code === 'ERR_HTTP_REQUEST_TIMEOUT')
+    return new ProxyError('REQUEST_TIMEOUT', 'the request headers did not arrive in time');
   return new ProxyError('REQUEST_INVALID', `the request is not valid HTTP/1.1 (${code})`);
 }

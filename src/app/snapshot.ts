@@ -1,7 +1,8 @@
 /**
  * One configuration with everything derived from it, frozen: what a request sees from its beginning to its end.
  *
- * A reload builds the next one beside it and swaps one reference; nothing here is ever changed.
+ * A reload builds the next one beside it and swaps one reference; nothing here is ever changed. Connections, files
+ * and whatever else has to be closed are not part of it.
  */
 import { makeAuthenticator, type Authenticator } from '../auth/authenticate.ts';
 import { makeTrustedProxies, type TrustedProxies } from '../http/client-ip.ts';

@@ -35,7 +35,8 @@ export function makeAuthenticator(config: Config): Authenticator {
   // Bounded by configuration.
   const byDigest = new Map<string, { principal: Principal; digest: Buffer }>();
   for (const principal of config.principals) {
-    for (const digest of principal.tokenDigests) byDigest.set(digest, { principal, digest: Buffer.from(digest, 'hex') });
+    for (const digest of principal.tokenDigests)
+      byDigest.set(digest, { principal, digest: Buffer.from(digest, 'hex') });
   }
   const anonymous: Principal | undefined =
     config.auth === 'none' ? { id: 'anonymous', role: 'user', tokenDigests: [], servers: config.servers } : undefined;
@@ -78,9 +79,13 @@ export function challenge(result: 'missing' | 'malformed' | 'unknown', noUsers: 
     });
   }
   // One body for malformed and unknown, so that the answer tells nothing about what exists.
-  return new ProxyError('AUTH_INVALID', 'this token is not valid here; ask the operator of this mcproxy for a new one', {
-    headers: {
-      'www-authenticate': `Bearer realm="${REALM}", error="invalid_token", error_description="the token is malformed, unknown or revoked"`,
+  return new ProxyError(
+    'AUTH_INVALID',
+    'this token is not valid here; ask the operator of this mcproxy for a new one',
+    {
+      headers: {
+        'www-authenticate': `Bearer realm="${REALM}", error="invalid_token", error_description="the token is malformed, unknown or revoked"`,
+      },
     },
-  });
+  );
 }

@@ -25,7 +25,11 @@ export function makeTrustedProxies(blocks: readonly string[]): TrustedProxies | 
 }
 
 /** @param peer the socket's remote address */
-export function clientIp(peer: string | undefined, forwardedFor: string | undefined, trusted: TrustedProxies | undefined): string | null {
+export function clientIp(
+  peer: string | undefined,
+  forwardedFor: string | undefined,
+  trusted: TrustedProxies | undefined,
+): string | null {
   let ip = plainIp(peer ?? '');
   if (trusted === undefined || forwardedFor === undefined) return ip === '' ? null : ip;
   const hops = forwardedFor.split(',').map((hop) => plainIp(hop.trim()));

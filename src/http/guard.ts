@@ -32,8 +32,19 @@ export interface GuardedTarget {
 
 /** Fields whose repetition would let two readers see two requests. RFC 9110 §5.3 makes them singletons. */
 const SINGLE = new Set([
-  'authorization', 'content-length', 'content-type', 'host', 'origin', 'transfer-encoding', 'accept-encoding',
-  'content-encoding', 'last-event-id', 'traceparent', 'x-request-id', 'expect', 'proxy-authorization',
+  'authorization',
+  'content-length',
+  'content-type',
+  'host',
+  'origin',
+  'transfer-encoding',
+  'accept-encoding',
+  'content-encoding',
+  'last-event-id',
+  'traceparent',
+  'x-request-id',
+  'expect',
+  'proxy-authorization',
 ]);
 const LOOPBACK_NAME = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\]|\[::ffff:127(?:\.\d{1,3}){3}\])$/;
 const LOOPBACK_LISTEN = /^(?:localhost|127(?:\.\d{1,3}){3}|::1)$/;
@@ -125,7 +136,8 @@ function readTarget(target: string, prefix: string): GuardedTarget {
   if (trimmed === prefix) return { path: '/', query };
   if (trimmed.startsWith(`${prefix}/`)) return { path: trimmed.slice(prefix.length), query };
   // Health probes and discovery documents are asked for at the root whatever the prefix.
-  if (trimmed.startsWith('/.well-known/') || /^\/(?:healthz|readyz|health)$/.test(trimmed)) return { path: trimmed, query };
+  if (trimmed.startsWith('/.well-known/') || /^\/(?:healthz|readyz|health)$/.test(trimmed))
+    return { path: trimmed, query };
   throw new ProxyError('ROUTE_UNKNOWN', 'there is nothing at this path');
 }
 

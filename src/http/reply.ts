@@ -203,7 +203,9 @@ class Stream {
 
   #fail(thrown: unknown): void {
     const error =
-      thrown instanceof ProxyError ? thrown : new ProxyError('INTERNAL', 'the answer could not be read', { cause: thrown });
+      thrown instanceof ProxyError
+        ? thrown
+        : new ProxyError('INTERNAL', 'the answer could not be read', { cause: thrown });
     recordFailure(this.#exchange.entry, error);
     this.#release();
     this.#options.abortUpstream();
@@ -215,7 +217,10 @@ class Stream {
     const { entry } = this.#exchange;
     // A client that hangs up on an open-ended stream, or after its answer, has simply finished.
     if (!this.#exchange.streaming || this.#exchange.request.method !== 'GET') {
-      recordFailure(entry, new ProxyError('CLIENT_GONE', 'the client closed the connection before the answer was complete'));
+      recordFailure(
+        entry,
+        new ProxyError('CLIENT_GONE', 'the client closed the connection before the answer was complete'),
+      );
     }
     this.#release();
     this.#options.abortUpstream();

@@ -114,7 +114,8 @@ function listenOnce(server: Server, options: ListenerOptions): Promise<NodeJS.Er
 function listenMessage(options: ListenerOptions, error: NodeJS.ErrnoException): string {
   const address = `${options.host}:${options.port}`;
   if (error.code === 'EADDRINUSE') return `${address} is in use by another process; stop it or set another \`listen\``;
-  if (error.code === 'EACCES') return `no permission to listen on ${address}; ports below 1024 need CAP_NET_BIND_SERVICE`;
+  if (error.code === 'EACCES')
+    return `no permission to listen on ${address}; ports below 1024 need CAP_NET_BIND_SERVICE`;
   if (error.code === 'EADDRNOTAVAIL') return `${address} is no address of this machine; correct \`listen\``;
   return `cannot listen on ${address} (${error.code ?? error.message})`;
 }

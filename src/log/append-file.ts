@@ -26,6 +26,7 @@ const REASONS: Readonly<Record<string, string>> = {
   EACCES: 'permission denied. Give the user that mcproxy runs as write access to the directory and the file',
   EPERM: 'not permitted. Give the user that mcproxy runs as write access to the directory and the file',
   EROFS: 'the file system is read-only. Choose another path, or list it in ReadWritePaths of the unit',
+  ENOENT: 'its directory does not exist and cannot be made',
   EISDIR: 'it is a directory. Name a file inside it',
   ENOTDIR: 'a part of the path is a file, not a directory',
   EEXIST: 'a part of the path is a file, not a directory',
@@ -109,8 +110,25 @@ function openOrMake(path: string): number {
     return fs.openSync(path, APPEND_FLAGS, 0o640);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-    fs.mkdirSync(dirname(path), { recursive: true, mode: 0o750 });
+    makeDirectory(dirname(path));
     return fs.openSync(path, APPEND_FLAGS, 0o640);
+  }
+}
+
+/**
+ * Like `mkdirSync` with `recursive`, which on Node 20 never returns where making a directory in an existing one
+ * fails with ENOENT, as in /proc.
+ */
+function makeDirectory(path: string): void {
+  try {
+    fs.mkdirSync(path, 0o750);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'EEXIST') return;
+    const parent = dirname(path);
+    if (code !== 'ENOENT' || parent === path) throw error;
+    makeDirectory(parent);
+    if (!fs.existsSync(path)) fs.mkdirSync(path, 0o750);
   }
 }
 

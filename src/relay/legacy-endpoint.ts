@@ -18,16 +18,25 @@ export interface EndpointScope {
  * @param base the upstream's SSE URL, against which a relative endpoint resolves
  * @throws {ProxyError} UPSTREAM_PROTOCOL for another origin or no URL at all
  */
-export function announceEndpoint(uri: string, base: URL, ours: { sealer: Sealer; prefix: string; scope: EndpointScope }): string {
+export function announceEndpoint(
+  uri: string,
+  base: URL,
+  ours: { sealer: Sealer; prefix: string; scope: EndpointScope },
+): string {
   const { sealer, prefix, scope } = ours;
   let url: URL;
   try {
     url = new URL(uri, base);
   } catch (cause) {
-    throw new ProxyError('UPSTREAM_PROTOCOL', `server ${scope.serverName} announced an endpoint that is no URL`, { cause });
+    throw new ProxyError('UPSTREAM_PROTOCOL', `server ${scope.serverName} announced an endpoint that is no URL`, {
+      cause,
+    });
   }
   if (url.origin !== base.origin) {
-    throw new ProxyError('UPSTREAM_PROTOCOL', `server ${scope.serverName} announced an endpoint at another origin; refused`);
+    throw new ProxyError(
+      'UPSTREAM_PROTOCOL',
+      `server ${scope.serverName} announced an endpoint at another origin; refused`,
+    );
   }
   const handle = sealer.seal(url.pathname + url.search, context(scope));
   return `${prefix}/${scope.serverName}/messages?sessionId=${handle}`;
@@ -36,9 +45,11 @@ export function announceEndpoint(uri: string, base: URL, ours: { sealer: Sealer;
 /** Path and query at the upstream. @throws {ProxyError} SESSION_UNKNOWN when the handle is not this principal's for this server */
 export function openEndpoint(query: string, sealer: Sealer, scope: EndpointScope): string {
   const handle = new URLSearchParams(query).get('sessionId');
-  if (handle === null) throw new ProxyError('SESSION_MISSING', 'sessionId is missing; POST to the URL of the endpoint event');
+  if (handle === null)
+    throw new ProxyError('SESSION_MISSING', 'sessionId is missing; POST to the URL of the endpoint event');
   const path = sealer.open(handle, context(scope));
-  if (path === undefined) throw new ProxyError('SESSION_UNKNOWN', 'this session has ended; connect to the SSE URL again');
+  if (path === undefined)
+    throw new ProxyError('SESSION_UNKNOWN', 'this session has ended; connect to the SSE URL again');
   return path;
 }
 

@@ -59,7 +59,8 @@ export function relay(exchange: Exchange, target: RelayTarget, context: RelayCon
       observer.feed(chunk);
     },
     onReady(body) {
-      if (body.kind === 'whole' && context.keepParams !== undefined) exchange.entry.params = context.keepParams(body.bytes);
+      if (body.kind === 'whole' && context.keepParams !== undefined)
+        exchange.entry.params = context.keepParams(body.bytes);
       new Relayed({ exchange, target, context, observer, body, path }).start();
     },
     onFailure: (error) => sendFailure(exchange, error),
@@ -182,9 +183,7 @@ class Relayed {
     const coded = head.headers['content-encoding'] !== undefined;
     const response = observeResponse(coded ? undefined : mediaType, observer.expectsResponse());
     const rewriter =
-      isStream && request.method === 'GET' && !coded
-        ? createEndpointRewriter((uri) => this.#announce(uri))
-        : undefined;
+      isStream && request.method === 'GET' && !coded ? createEndpointRewriter((uri) => this.#announce(uri)) : undefined;
     exchange.streaming = isStream;
     entry.outcome = outcomeOf(head.statusCode ?? 502);
     return {
@@ -246,7 +245,10 @@ function refuseHead(head: IncomingMessage, target: RelayTarget): ProxyError | un
   }
   if (status >= 300 && status < 400 && status !== 304 && head.headers.location !== undefined) {
     const to = locationText(head.headers.location, target.upstream.url);
-    return new ProxyError('UPSTREAM_PROTOCOL', `server ${server.name} redirects to ${to}; set its url to where it really is`);
+    return new ProxyError(
+      'UPSTREAM_PROTOCOL',
+      `server ${server.name} redirects to ${to}; set its url to where it really is`,
+    );
   }
   return undefined;
 }
@@ -268,8 +270,14 @@ function outcomeOf(status: number): 'ok' | 'client_error' | 'upstream_error' {
 
 /** Fields that would make the client act towards our origin on the upstream's word. */
 const ORIGIN_SCOPED = new Set([
-  'set-cookie', 'set-cookie2', 'clear-site-data', 'alt-svc', 'strict-transport-security', 'x-request-id',
-  'proxy-authenticate', 'proxy-authentication-info',
+  'set-cookie',
+  'set-cookie2',
+  'clear-site-data',
+  'alt-svc',
+  'strict-transport-security',
+  'x-request-id',
+  'proxy-authenticate',
+  'proxy-authentication-info',
 ]);
 
 /** End-to-end fields of the answer, flat, with ours added. */

@@ -80,7 +80,7 @@ export function forward(upstream: HttpUpstream, outbound: Outbound, options: Att
   const request = upstream.request({
     method: outbound.method,
     path: outbound.path,
-    headers: outbound.fields as unknown as NodeJS.Dict<string>, // Node takes a flat list as it is, without copying
+    headers: outbound.fields, // Node takes a flat list as it is, without copying
     setHost: false,
   });
   request.on('error', (error: NodeJS.ErrnoException) => fail(attemptError(error, serverName, connected)));
@@ -159,13 +159,22 @@ function attemptError(error: NodeJS.ErrnoException, serverName: string, connecte
 }
 
 function connectError(serverName: string, ms: number): ProxyError {
-  return new ProxyError('UPSTREAM_UNREACHABLE', `server ${serverName} cannot be reached: no connection within ${ms} ms`);
+  return new ProxyError(
+    'UPSTREAM_UNREACHABLE',
+    `server ${serverName} cannot be reached: no connection within ${ms} ms`,
+  );
 }
 
 function lateError(serverName: string): ProxyError {
-  return new ProxyError('UPSTREAM_TIMEOUT', `server ${serverName} did not begin to answer in time (timeouts.first_byte)`);
+  return new ProxyError(
+    'UPSTREAM_TIMEOUT',
+    `server ${serverName} did not begin to answer in time (timeouts.first_byte)`,
+  );
 }
 
 function idleError(serverName: string): ProxyError {
-  return new ProxyError('UPSTREAM_TIMEOUT', `server ${serverName} fell silent in the middle of its answer (timeouts.idle)`);
+  return new ProxyError(
+    'UPSTREAM_TIMEOUT',
+    `server ${serverName} fell silent in the middle of its answer (timeouts.idle)`,
+  );
 }

@@ -25,9 +25,29 @@ export interface OutboundFields {
 
 /** Never sent on: set by us, or about a hop, a browser or a proxy before us. */
 const DROPPED = new Set([
-  'host', 'content-length', 'expect', 'cookie', 'cookie2', 'origin', 'referer', 'forwarded', 'via', 'x-real-ip',
-  'true-client-ip', 'x-client-ip', 'x-cluster-client-ip', 'x-original-url', 'x-rewrite-url', 'x-request-id',
-  'traceparent', 'accept-encoding', 'http2-settings', 'alt-used', 'upgrade-insecure-requests', 'dnt', 'priority',
+  'host',
+  'content-length',
+  'expect',
+  'cookie',
+  'cookie2',
+  'origin',
+  'referer',
+  'forwarded',
+  'via',
+  'x-real-ip',
+  'true-client-ip',
+  'x-client-ip',
+  'x-cluster-client-ip',
+  'x-original-url',
+  'x-rewrite-url',
+  'x-request-id',
+  'traceparent',
+  'accept-encoding',
+  'http2-settings',
+  'alt-used',
+  'upgrade-insecure-requests',
+  'dnt',
+  'priority',
 ]);
 const DROPPED_PREFIX = /^(?:proxy-|x-forwarded-|cf-|fly-|sec-|access-control-request-)/;
 /** A field that looks like a credential of the client's own; `Mcp-*` fields are the protocol's. */

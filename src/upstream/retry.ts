@@ -32,7 +32,11 @@ export interface RetryOptions {
  * @param after what `Retry-After` asks for in ms, or undefined. @see RFC 9110 §10.2.3
  * @returns milliseconds, or undefined when the time left has no room for another attempt
  */
-export function retryDelayMs(attempt: number, after: number | undefined, left: { ms: number; random: number }): number | undefined {
+export function retryDelayMs(
+  attempt: number,
+  after: number | undefined,
+  left: { ms: number; random: number },
+): number | undefined {
   const ceiling = Math.min(RETRY_DELAY_MS_BASE * 2 ** (attempt - 1), RETRY_DELAY_MS_MAX);
   const delay = after ?? left.random * ceiling;
   return delay < left.ms ? delay : undefined;
@@ -74,7 +78,11 @@ export function forwardWithRetry(upstream: HttpUpstream, outbound: Outbound, opt
         options.onHead(response);
       },
       onFailure(error, sent) {
-        if (mayRepeat(error, sent, { readOnly: options.readOnly, whole: outbound.body.kind === 'whole' }) && again(undefined)) return;
+        if (
+          mayRepeat(error, sent, { readOnly: options.readOnly, whole: outbound.body.kind === 'whole' }) &&
+          again(undefined)
+        )
+          return;
         options.onFailure(error);
       },
     });

@@ -88,7 +88,7 @@ export function createStdinQueue(stdin: Writable, serverName: string, onBroken: 
       if (closedReason !== undefined) return;
       closedReason = reason;
       writing?.reject(unknown(reason));
-      for (const each of waiting.splice(0)) each.reject(notSent(reason));
+      
     },
   };
 }

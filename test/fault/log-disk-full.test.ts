@@ -3,7 +3,7 @@ import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import fs from 'node:fs';
 import { join } from 'node:path';
-import { after, type TestContext } from 'node:test';
+import { after } from 'node:test';
 import { ProxyError } from '../../src/errors.ts';
 import { openLineWriter } from '../../src/log/ndjson.ts';
 import { checkNothingLeft } from '../support/leaks.ts';

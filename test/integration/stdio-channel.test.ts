@@ -56,14 +56,14 @@ test('a child gets the configured environment, a clean base and its working dire
   const server = stdioServer('echo.mjs', { cwd, env: [['API_KEY', makeSecret('k-123456')]] });
   process.env['MCPROXY_TEST_LEAK'] = 'leak';
   t.after(() => delete process.env['MCPROXY_TEST_LEAK']);
-  const { ask, messages, child } = await converse(t, server);
+  const { ask, messages } = await converse(t, server);
   await ask(1, 'environment');
   await waitFor(() => messages.length === 1);
-  const environment = messages[0]?.['result'] as Record<string, string>;
-  assert.equal(environment['API_KEY'], 'k-123456');
-  assert.equal(environment['PATH'], process.env['PATH']);
-  assert.equal(environment['MCPROXY_TEST_LEAK'], undefined);
-  assert.equal(child.pid > 0, true);
+  const { env, cwd: shown } = (messages[0] as { result: { env: Record<string, string>; cwd: string } }).result;
+  assert.equal(shown, cwd);
+  assert.equal(env['API_KEY'], 'k-123456');
+  assert.equal(env['PATH'], process.env['PATH']);
+  assert.equal(env['MCPROXY_TEST_LEAK'], undefined);
 });
 
 test('closing ends a well-behaved child by the end of its stdin', async (t) => {

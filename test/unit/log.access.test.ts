@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { LOG_FIELD_BYTES_MAX, LOG_LINE_BYTES_MAX, LOG_PARAMS_BYTES_MAX } from '../../src/limits.ts';
 import { formatEntry } from '../../src/log/access.ts';
 import { CUT_MARK } from '../../src/log/quote.ts';
@@ -181,24 +181,16 @@ test('any entry is one parseable line of valid UTF-8 within the bound of a line'
   );
   const maybe = fc.option(text);
   fc.assert(
-    fc.property(maybe, maybe, maybe, fc.jsonValue(), fc.double(), (rpcName, error, route, params, latencyMs) => {
-      const line = formatEntry(
-        entry({
-          requestId: rpcName ?? '',
-          principal: error,
-          upstream: route,
-          rpcName,
-          error,
-          route,
-          params,
-          latencyMs,
-        }),
-        STAMP,
-      );
-      assert.equal(line.indexOf('\n'), line.length - 1);
-      assert.equal(Buffer.from(line).toString(), line);
-      assert.ok(Buffer.byteLength(line) <= LOG_LINE_BYTES_MAX);
-      assert.deepEqual(Object.keys(parse(line)), [...FIELDS, 'params']);
-    }),
+    fc.property(
+      fc.record({ rpcName: maybe, error: maybe, route: maybe, params: fc.jsonValue(), latencyMs: fc.double() }),
+      (fields) => {
+        const copies = { requestId: fields.rpcName ?? '', principal: fields.error, upstream: fields.route };
+        const line = formatEntry(entry({ ...fields, ...copies }), STAMP);
+        assert.equal(line.indexOf('\n'), line.length - 1);
+        assert.equal(Buffer.from(line).toString(), line);
+        assert.ok(Buffer.byteLength(line) <= LOG_LINE_BYTES_MAX);
+        assert.deepEqual(Object.keys(parse(line)), [...FIELDS, 'params']);
+      },
+    ),
   );
 });

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test, type TestContext } from 'node:test';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { DIAG_LINES_PER_SECOND_MAX, DIAG_MESSAGE_COUNT_MAX, LOG_LINE_BYTES_MAX } from '../../src/limits.ts';
 import { openDiag, type Diag, type DiagOptions } from '../../src/log/diag.ts';
 import { makeRedactor } from '../../src/log/redact.ts';

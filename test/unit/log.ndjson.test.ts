@@ -57,7 +57,12 @@ function open(context: TestContext, ...outcomes: Outcome[]): Fixture {
   });
   context.after(() => writer.close());
   return {
-    ...{ writer, path, calls, lost, states, dones },
+    writer,
+    path,
+    calls,
+    lost,
+    states,
+    dones,
     append: (name) => writer.append(`${name}\n`, (written) => dones.push(name + (written ? '+' : '-'))),
     content: () => fs.readFileSync(path, 'utf8'),
     release: () => release(),
