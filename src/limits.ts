@@ -28,6 +28,8 @@ export const CLIENT_BODY_IDLE_MS_MAX = 30 * SECOND;
 export const CLIENT_KEEP_ALIVE_MS = 65 * SECOND;
 /** Silence allowed to a client that does not read an answer that waits for it. */
 export const CLIENT_WRITE_IDLE_MS_MAX = 2 * MINUTE;
+/** After an early answer the rest of a request is read and dropped this long, so that a reset does not overtake the answer. */
+export const CLIENT_LINGER_MS_MAX = 1 * SECOND;
 /** Client connections at once; beyond it new ones are refused. */
 export const CONNECTION_COUNT_MAX = 10_000;
 /** Exchanges in progress at once (open streams included). */
@@ -165,6 +167,8 @@ export const ADMIN_CONNECTION_COUNT_MAX = 16;
 export const WATCH_POLL_MS = 500;
 /** A change that never goes quiet is read after this all the same. */
 export const WATCH_QUIET_MS_MAX = 500;
+/** Files that one configuration is read from: settings, users, and two that the environment may name. */
+export const FILE_COUNT_MAX = 4;
 /** Symbolic links followed from one watched path, as the kernel does. */
 export const LINK_COUNT_MAX = 40;
 /** How long a command waits for another one that edits the same file. */

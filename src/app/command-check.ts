@@ -129,6 +129,7 @@ function exists(path: string): boolean {
 /** Each server once with the shared credential, and once for each user with a credential of their own. */
 function* everyServer(config: Config | undefined): Generator<{ server: ServerConfig; user: string | null }> {
   if (config === undefined) return;
+  // Bounded by SERVER_COUNT_MAX.
   const seen = new Set<string>();
   for (const server of config.servers.values()) {
     seen.add(server.name);

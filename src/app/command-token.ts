@@ -8,7 +8,7 @@
  */
 import { randomBytes } from 'node:crypto';
 
-import { addUser, listUsers, removeUser, replaceToken } from '../config/edit.ts';
+import { addUser, listUsers, removeUser, replaceToken, type ListedUser } from '../config/edit.ts';
 import { ProxyError } from '../errors.ts';
 import { askService, SERVICE_OPTIONS } from './admin-client.ts';
 import { asReloadAnswer } from './command-reload.ts';
@@ -105,10 +105,20 @@ const list: Command = {
     if (flagOption(invocation, 'json')) invocation.stdout.write(`${JSON.stringify(users)}\n`);
     else if (users.length === 0)
       invocation.stderr.write(`No users in ${tokensFile}. Add one: mcproxy token add NAME\n`);
-    else invocation.stdout.write(users.map((user) => `${user.name}\n`).join(''));
+    else invocation.stdout.write(table(users));
     return EXIT.ok;
   },
 };
+
+/** One line per user: name, role, servers. */
+function table(users: readonly ListedUser[]): string {
+  const width = Math.max(...users.map((user) => user.name.length));
+  const lines = users.map(({ name, role, servers }) => {
+    const access = servers.includes('*') ? 'all servers' : servers.join(', ') || 'no server';
+    return `${name.padEnd(width)}  ${role.padEnd('admin'.length)}  ${access}\n`;
+  });
+  return lines.join('');
+}
 
 export const tokenCommands: readonly Command[] = [add, list, rotate, revoke];
 

@@ -66,7 +66,9 @@ export async function loadConfig(options: LoadOptions): Promise<LoadedConfig> {
   const plan = await planFiles(options);
   const problems = [...plan.problems];
   const texts: { path: string; text: string; role: Role }[] = [];
+  // Bounded by FILE_COUNT_MAX.
   const modes = new Map<string, number>();
+  // Bounded by FILE_COUNT_MAX.
   const digests = new Map<string, string>();
   for (const planned of plan.files) {
     const file = await readOperatorFile(planned.path);

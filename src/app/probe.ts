@@ -135,7 +135,7 @@ function send(server: HttpServerConfig, question: Question, ca: Buffer | undefin
 
 /** Reads until the end, the bound, or the first event: a stream need not end. */
 function readReply(response: IncomingMessage, done: (reply: Reply) => void): void {
-  const contentType = String(response.headers['content-type'] ?? '');
+  const contentType = response.headers['content-type'] ?? '';
   const session = response.headers['mcp-session-id'];
   const chunks: Buffer[] = [];
   let length = 0;

@@ -68,9 +68,7 @@ export function createServe(options: ServeOptions): Serve {
           throw new ProxyError('OVERLOADED', 'too many exchanges are open', RETRY_SOON);
         dispatch(exchange, snapshot, options);
       } catch (thrown) {
-        const error = asProxyError(thrown);
-        if (error.code === 'INTERNAL') reportInternal(options.diag, exchange, error);
-        sendFailure(exchange, error);
+        answerThrown(exchange, thrown, options.diag);
       }
     },
     onMalformed(error, socket) {
@@ -173,6 +171,7 @@ function relayTo(exchange: Exchange, chosen: Chosen, here: { snapshot: Snapshot;
       bodyBytesMax: config.bodyBytesMax,
       heartbeatMs: config.heartbeatMs,
       keepParams: params === 'none' ? undefined : (body) => redactor.value(paramsOf(body), params),
+      onThrown: (thrown) => answerThrown(exchange, thrown, here.options.diag),
     },
   );
 }
@@ -199,6 +198,12 @@ function sendHealth(
   if (result.kind === 'known') exchange.entry.principal = result.by.principal.id;
   const reply = healthReply(route.path, here.options.readiness(), servers);
   sendJson(exchange, reply.status, { body: reply.body });
+}
+
+function answerThrown(exchange: Exchange, thrown: unknown, diag: Diag): void {
+  const error = asProxyError(thrown);
+  if (error.code === 'INTERNAL') reportInternal(diag, exchange, error);
+  sendFailure(exchange, error);
 }
 
 function reportInternal(diag: Diag, exchange: Exchange, error: ProxyError): void {

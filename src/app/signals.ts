@@ -25,19 +25,13 @@ export function catchSignals(options: { onError: (message: string, error: unknow
   let stopping = false;
   let hangup: (() => void) | undefined;
   let hangupKept = false;
-  let settleStop: (ending: { exitCode: number }) => void = () => undefined;
-  let settleStopNow: (exitCode: number) => void = () => undefined;
-  const stop = new Promise<{ exitCode: number }>((settle) => {
-    settleStop = settle;
-  });
-  const stopNow = new Promise<number>((settle) => {
-    settleStopNow = settle;
-  });
+  const stop = deferred<{ exitCode: number }>();
+  const stopNow = deferred<number>();
 
   const onStop = (signal: NodeJS.Signals): void => {
-    if (stopping) settleStopNow(128 + constants.signals[signal]);
+    if (stopping) stopNow.settle(128 + constants.signals[signal]);
     stopping = true;
-    settleStop({ exitCode: EXIT.ok });
+    stop.settle({ exitCode: EXIT.ok });
   };
   const onHangup = (): void => {
     if (hangup === undefined) hangupKept = true;
@@ -45,17 +39,17 @@ export function catchSignals(options: { onError: (message: string, error: unknow
   };
   const onException = (error: unknown): void => {
     options.onError('uncaught exception; mcproxy ends', error);
-    if (stopping) settleStopNow(EXIT.internal);
+    if (stopping) stopNow.settle(EXIT.internal);
     stopping = true;
-    settleStop({ exitCode: EXIT.internal });
+    stop.settle({ exitCode: EXIT.internal });
   };
   const onRejection = (reason: unknown): void => options.onError('unhandled rejection', reason);
 
   process.on('SIGTERM', onStop).on('SIGINT', onStop).on('SIGHUP', onHangup);
   process.on('uncaughtException', onException).on('unhandledRejection', onRejection);
   return {
-    stop,
-    stopNow,
+    stop: stop.promise,
+    stopNow: stopNow.promise,
     onHangup(listener) {
       hangup = listener;
       if (hangupKept) listener();
@@ -66,4 +60,13 @@ export function catchSignals(options: { onError: (message: string, error: unknow
       process.off('uncaughtException', onException).off('unhandledRejection', onRejection);
     },
   };
+}
+
+/** A promise with its settling function; only the first call counts. */
+function deferred<T>(): { readonly promise: Promise<T>; settle(value: T): void } {
+  let settle: ((value: T) => void) | undefined;
+  const promise = new Promise<T>((done) => {
+    settle = done;
+  });
+  return { promise, settle: (value) => settle?.(value) };
 }

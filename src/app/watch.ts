@@ -34,7 +34,7 @@ export class FileWatch {
   /** Per file: the digest that was last reported. */
   readonly #digests: Map<string, string>;
   /** Per file: what `stat` says, to tell cheaply whether to read. */
-  readonly #stamps = new Map<string, string>();
+  readonly #stamps = new Map<string, string>(); // Bounded by FILE_COUNT_MAX.
   #watchers: FSWatcher[] = [];
   #pollTimer: NodeJS.Timeout | undefined;
   #quietTimer: NodeJS.Timeout | undefined;
@@ -126,7 +126,7 @@ export class FileWatch {
 
   /** Replaces all watchers: links and directories may have become others since they were set. */
   async #watchDirectories(): Promise<void> {
-    const names = new Map<string, Set<string>>();
+    const names = new Map<string, Set<string>>(); // Bounded by LINK_COUNT_MAX for each file.
     for (const path of this.#files) await collectNames(path, names);
     this.#dropWatchers();
     if (this.#closed) return;
@@ -197,7 +197,7 @@ async function collectNames(path: string, names: Map<string, Set<string>>): Prom
 
 function add(names: Map<string, Set<string>>, path: string): void {
   const directory = dirname(path);
-  const wanted = names.get(directory) ?? new Set();
+  const wanted = names.get(directory) ?? new Set(); // Bounded by LINK_COUNT_MAX for each file.
   wanted.add(basename(path));
   names.set(directory, wanted);
 }

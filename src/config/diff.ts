@@ -120,6 +120,8 @@ function changedAccess(old: Seen, now: Seen): string[] {
     ...(old.user.role === now.user.role ? [] : [`role is ${now.user.role} now`]),
     ...(tokens(old) === tokens(now) ? [] : ['token changed']),
   ];
+  // Somebody who may use all servers is not worth a line for each.
+  if (old.user.servers === old.config.servers && now.user.servers === now.config.servers) return parts;
   for (const name of missingFrom(now.user.servers, old.user.servers)) parts.push(`may use ${name} now`);
   for (const name of missingFrom(old.user.servers, now.user.servers)) parts.push(`may no longer use ${name}`);
   for (const [name, server] of now.user.servers) {

@@ -80,7 +80,7 @@ function readSize(text: string): number | undefined {
 /** `:PORT` and `*` mean all IPv4 interfaces, as in other servers of this kind; a bare port keeps the host as it is. */
 function readAddress(text: string): Address | undefined {
   const trimmed = text.trim();
-  const [, host, port] = /^(?:(\[[\da-fA-F:.]+\]|[\w.-]*|\*)(?::(\d{1,5}))?)$/.exec(trimmed) ?? [];
+  const [, host, port] = /^(\[[\da-fA-F:.]+\]|[\w.-]*|\*)(?::(\d{1,5}))?$/.exec(trimmed) ?? [];
   if (host === undefined || trimmed === '') return undefined;
   if (port === undefined && /^\d{1,5}$/.test(host)) return withPort(undefined, host);
   if (port === undefined && !/[.[]|^localhost$/.test(host)) return undefined;

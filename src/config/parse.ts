@@ -140,7 +140,13 @@ function readDocument(desk: Desk, document: Document): Settings {
     return settings;
   }
   if (isTokens(document, 'api-keys')) readKeyFile(desk, document);
-  else if (isTokens(document, 'users')) {
+  if (isTokens(document, 'whitelist')) {
+    reading.problems.warning(root, {
+      text: 'this list of clients and their tools is ignored; it restricts nobody',
+      fix: 'write users with "servers" as in tokens.yml',
+    });
+  }
+  if (isTokens(document, 'users')) {
     const users = readTokensFile(reading, root);
     if (users !== undefined) desk.users.push(...decodeUsers(reading, users, sha256));
   }

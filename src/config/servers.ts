@@ -24,6 +24,8 @@ export interface ServerDraft {
   readonly reading: Reading;
   readonly fields: Decoded<typeof SERVER>;
   readonly said: CredentialSaid;
+  /** From a file of another program. */
+  readonly foreign: boolean;
   /** Nothing is said but the name. */
   readonly empty: boolean;
   /** Something in it is wrong and was reported; it cannot be resolved. */
@@ -98,7 +100,17 @@ export function decodeServer(
   if (fields.env !== undefined) addPairSecrets(reading.secrets, fields.env.value);
   if (fields.args !== undefined) addArgumentSecrets(reading.secrets, fields.args.value);
   const empty = Object.keys(fields).length === 0;
-  return { name: from.name, at: from.at, reading, fields, said, empty, broken: reading.problems.errorCount() > before };
+  const { foreign } = options;
+  return {
+    name: from.name,
+    at: from.at,
+    reading,
+    fields,
+    said,
+    foreign,
+    empty,
+    broken: reading.problems.errorCount() > before,
+  };
 }
 
 /** The server of a sound draft; undefined after a problem was reported. */
@@ -134,6 +146,12 @@ function judge(draft: ServerDraft, kind: 'http' | 'stdio', ground: Ground): bool
     if (at !== undefined) reading.problems.error(at, remark);
     return at === undefined;
   };
+  // Where it comes from, what does not apply does no harm.
+  const refuseOurs = (at: YamlNode | undefined, remark: { text: string; fix: string }): boolean => {
+    if (!draft.foreign || at === undefined) return refuse(at, remark);
+    reading.problems.warning(at, { text: `${remark.text}; it is ignored`, fix: remark.fix });
+    return true;
+  };
   const { transport } = fields;
   const wrongTransport =
     transport !== undefined && transport.value !== 'auto' && (transport.value === 'stdio') !== (kind === 'stdio');
@@ -150,7 +168,7 @@ function judge(draft: ServerDraft, kind: 'http' | 'stdio', ground: Ground): bool
     const credential = said.credential === undefined || said.credential.type === 'none' ? undefined : said.at;
     const at = credential ?? fields.headers?.at ?? fields.ca_file?.at;
     allowed.push(
-      refuse(at, {
+      refuseOurs(at, {
         text: 'a command is not reached over HTTP and takes no headers, credential or certificate',
         fix: 'write what it needs under "env"',
       }),
@@ -158,7 +176,7 @@ function judge(draft: ServerDraft, kind: 'http' | 'stdio', ground: Ground): bool
   } else {
     const at = fields.args?.at ?? fields.env?.at ?? fields.cwd?.at;
     allowed.push(
-      refuse(at, {
+      refuseOurs(at, {
         text: '"args", "env" and "cwd" are for commands; this server has a "url"',
         fix: 'delete them, or write "command"',
       }),

@@ -3,7 +3,7 @@
  *
  * Understood besides our own: `mcpServers` (Claude Desktop, Cursor and many others), `mcp: {servers}`, `destinations`,
  * `servers` as a list with names, `{proxy, servers, features}`; in the place of tokens.yml a map from variable to value
- * and a map from key to `{client_id}`. What such a file says beyond that is ignored with a warning, never with an error,
+ * and a map from key to `{client_id}`, or from client to `{allowed_tools}`. What such a file says beyond that is ignored with a warning, never with an error,
  * because it is right where it comes from; and a server name that we cannot use is changed there, not refused.
  */
 import type { YamlMap, YamlNode } from '../text/yaml.ts';
@@ -29,7 +29,7 @@ export interface ConfigFile {
 }
 
 /** What a file in the place of tokens.yml holds. */
-export type TokensForm = 'users' | 'variables' | 'api-keys';
+export type TokensForm = 'users' | 'variables' | 'api-keys' | 'whitelist';
 
 const BLOCK = { kind: 'node', default: 'none', when: '' } as const;
 const FOREIGN = { mcpServers: BLOCK, destinations: BLOCK, mcp: BLOCK, proxy: BLOCK, features: BLOCK } as const;
@@ -74,10 +74,10 @@ export function classifyTokens(root: YamlNode): TokensForm {
   if (root.kind !== 'map' || root.pairs.length === 0) return 'users';
   const isVariable = root.pairs.every(({ name, value }) => value.kind === 'scalar' && /^[A-Z][A-Z0-9_]*$/.test(name));
   if (isVariable) return 'variables';
-  const isKeys = root.pairs.every(
-    ({ value }) => value.kind === 'map' && value.pairs.some((pair) => pair.name === 'client_id'),
-  );
-  return isKeys ? 'api-keys' : 'users';
+  const allHave = (name: string): boolean =>
+    root.pairs.every(({ value }) => value.kind === 'map' && value.pairs.some((pair) => pair.name === name));
+  if (allHave('client_id')) return 'api-keys';
+  return allHave('allowed_tools') ? 'whitelist' : 'users';
 }
 
 /** The `users` of a tokens file of our own form. */

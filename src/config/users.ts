@@ -188,6 +188,7 @@ function bareDraft(reading: Reading, name: string, at: Place): ServerDraft {
     reading,
     fields: {},
     said: { credential: undefined, headers: [], at: undefined },
+    foreign: false,
     empty: true,
     broken: false,
   };

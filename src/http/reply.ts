@@ -9,16 +9,16 @@
 import type { IncomingMessage } from 'node:http';
 
 import { ProxyError } from '../errors.ts';
-import { CLIENT_WRITE_IDLE_MS_MAX } from '../limits.ts';
+import { CLIENT_LINGER_MS_MAX, CLIENT_WRITE_IDLE_MS_MAX } from '../limits.ts';
 import { recordFailure, type Exchange } from './exchange.ts';
 
 /** Sends a JSON body of our own and commits the entry first. */
 export function sendJson(
   exchange: Exchange,
   status: number,
-  reply: { body: unknown; headers?: Readonly<Record<string, string>>; close?: boolean },
+  reply: { body: unknown; headers?: Readonly<Record<string, string>> },
 ): void {
-  const { response, entry } = exchange;
+  const { request, response, entry } = exchange;
   if (response.headersSent || response.destroyed) return exchange.commit(() => response.destroy());
   const text = JSON.stringify(reply.body);
   const length = Buffer.byteLength(text);
@@ -32,10 +32,26 @@ export function sendJson(
       'x-request-id': entry.requestId,
       ...reply.headers,
     };
-    if (reply.close === true) headers['connection'] = 'close';
-    response.writeHead(status, headers);
-    response.end(exchange.request.method === 'HEAD' ? undefined : text);
+    const body = request.method === 'HEAD' ? '' : text;
+    if (request.complete) return void response.writeHead(status, headers).end(body);
+    // Unread body bytes would be taken for the next request.
+    response.writeHead(status, { ...headers, connection: 'close' }).write(body);
+    discardRest(request, () => response.end());
   });
+}
+
+/**
+ * Reads what is left of a request and throws it away, for a while. A connection that is closed with bytes unread is
+ * reset, and the reset may overtake the answer (RFC 9112 §9.6).
+ */
+function discardRest(request: IncomingMessage, then: () => void): void {
+  const finish = (): void => {
+    clearTimeout(timer);
+    request.off('end', finish).off('close', finish);
+    then();
+  };
+  const timer = setTimeout(finish, CLIENT_LINGER_MS_MAX);
+  request.on('end', finish).on('close', finish).resume();
 }
 
 /**
@@ -43,7 +59,7 @@ export function sendJson(
  * The HTTP status speaks, because no message with an id has been accepted (style: which layer speaks).
  */
 export function sendFailure(exchange: Exchange, error: ProxyError): void {
-  const { entry, request } = exchange;
+  const { entry } = exchange;
   recordFailure(entry, error);
   entry.rpcError = error.spec.rpc;
   if (error.code === 'CLIENT_GONE') {
@@ -54,8 +70,6 @@ export function sendFailure(exchange: Exchange, error: ProxyError): void {
   sendJson(exchange, error.spec.http, {
     body: { jsonrpc: '2.0', id: null, error: { code: error.spec.rpc, message: error.message, data } },
     ...(error.headers === undefined ? {} : { headers: error.headers }),
-    // Unread body bytes would be taken for the next request.
-    close: !request.complete,
   });
 }
 
@@ -80,7 +94,10 @@ export function streamThrough(exchange: Exchange, upstream: IncomingMessage, opt
   new Stream(exchange, upstream, options).start();
 }
 
-/** `completing`: the last chunk waits for the log; `completed`: it has been sent. */
+/**
+ * `completing`: the last chunk waits for the log; `completed`: it has been sent. Commits call back in order, so that
+ * whatever else happens while a chunk waits is put behind it by another commit.
+ */
 type StreamState = 'open' | 'completing' | 'completed' | 'ended';
 
 /** One answer on its way; a class because it has sources to let go of. */
@@ -89,6 +106,8 @@ class Stream {
   readonly #upstream: IncomingMessage;
   readonly #options: StreamOptions;
   readonly #lengthDeclared: number | undefined;
+  /** Bytes of the upstream's body so far; what leaves may be more or less. */
+  #receivedBytes = 0;
   #state: StreamState = 'open';
   #heartbeat: NodeJS.Timeout | undefined;
   #writeIdle: NodeJS.Timeout | undefined;
@@ -102,11 +121,10 @@ class Stream {
   }
 
   start(): void {
-    const { response, entry, request } = this.#exchange;
+    const { response, entry } = this.#exchange;
     const upstream = this.#upstream;
     entry.httpStatus = this.#options.status;
     response.writeHead(this.#options.status, this.#options.headers as string[]);
-    if (request.method === 'HEAD' || this.#lengthDeclared === 0) return this.#endAfterCommit();
     // The head of a stream tells the client that it is connected: never wait for the first event to send it.
     if (this.#exchange.streaming) response.flushHeaders();
     upstream.on('data', (chunk: Buffer) => this.#onData(chunk));
@@ -123,7 +141,7 @@ class Stream {
 
   #onData(chunk: Buffer): void {
     if (this.#state === 'ended') return;
-    const { response, entry } = this.#exchange;
+    const { response, entry, streaming } = this.#exchange;
     let step;
     try {
       step = this.#options.onChunk(chunk);
@@ -131,8 +149,10 @@ class Stream {
       return this.#fail(thrown);
     }
     for (const part of step.chunks) entry.bytesOut += part.length;
+    this.#receivedBytes += chunk.length;
     this.#heartbeat?.refresh();
-    const complete = step.complete || (this.#lengthDeclared !== undefined && entry.bytesOut >= this.#lengthDeclared);
+    const length = streaming ? undefined : this.#lengthDeclared;
+    const complete = length === undefined ? step.complete : this.#receivedBytes >= length;
     if (complete && this.#state === 'open') {
       // This chunk completes the answer: its line goes to the file first.
       this.#state = 'completing';
@@ -152,7 +172,7 @@ class Stream {
     for (const part of chunks) {
       if (response.write(part) || this.#writeIdle !== undefined) continue;
       this.#upstream.pause();
-      this.#writeIdle = setTimeout(() => this.#stop('abort'), CLIENT_WRITE_IDLE_MS_MAX);
+      this.#writeIdle = setTimeout(() => this.#onUnread(), CLIENT_WRITE_IDLE_MS_MAX);
     }
   }
 
@@ -175,23 +195,36 @@ class Stream {
     this.#endAfterCommit();
   }
 
-  /** Commits call back in order, so that a chunk which still waits for the log goes out before this end. */
   #endAfterCommit(): void {
     this.#exchange.commit(() => {
       if (this.#state === 'ended') return;
       this.#release();
-      this.#exchange.response.end();
+      this.#end();
+    });
+  }
+
+  #end(): void {
+    const { request, response } = this.#exchange;
+    const unread = setTimeout(() => response.destroy(), CLIENT_WRITE_IDLE_MS_MAX);
+    response.on('close', () => clearTimeout(unread));
+    response.end();
+    if (request.complete) return;
+    // The answer came before the request was complete: its rest interests nobody.
+    this.#options.abortUpstream();
+    discardRest(request, () => {
+      if (!request.complete) request.socket.destroySoon();
     });
   }
 
   #onSilent(): void {
-    const { response, entry } = this.#exchange;
-    const text = this.#writeIdle === undefined ? this.#options.onSilent() : undefined;
-    if (text !== undefined && this.#state !== 'ended') {
-      entry.bytesOut += Buffer.byteLength(text);
-      response.write(text);
-    }
     this.#heartbeat?.refresh();
+    // What waits for the log may begin in the middle of an event.
+    if (this.#writeIdle !== undefined || this.#state === 'completing') return;
+    const text = this.#options.onSilent();
+    if (text === undefined) return;
+    const bytes = Buffer.from(text);
+    this.#exchange.entry.bytesOut += bytes.length;
+    this.#write([bytes]);
   }
 
   /** The upstream broke off: the client must see an incomplete answer, not a short one. */
@@ -206,10 +239,22 @@ class Stream {
       thrown instanceof ProxyError
         ? thrown
         : new ProxyError('INTERNAL', 'the answer could not be read', { cause: thrown });
+    this.#cut(error);
+  }
+
+  /** The client has not taken a byte for too long. */
+  #onUnread(): void {
+    this.#cut(new ProxyError('CLIENT_GONE', 'the connection was cut: the client did not read its answer'));
+  }
+
+  #cut(error: ProxyError): void {
+    if (this.#state === 'ended') return;
+    if (this.#state === 'completing') return this.#exchange.commit(() => this.#cut(error));
     recordFailure(this.#exchange.entry, error);
     this.#release();
     this.#options.abortUpstream();
-    this.#exchange.commit(() => this.#exchange.response.destroy());
+    // Node holds a written chunk back until the end of the tick; what came before the cut shall still leave.
+    this.#exchange.commit(() => setImmediate(() => this.#exchange.response.destroy()));
   }
 
   #onClientClose(): void {
@@ -229,13 +274,11 @@ class Stream {
 
   #stop(reason: 'shutdown' | 'revoked' | 'abort'): void {
     if (this.#state === 'ended') return;
-    const { response, entry } = this.#exchange;
-    if (reason === 'abort') {
-      recordFailure(entry, new ProxyError('CLIENT_GONE', 'the connection was cut: the client did not read its answer'));
-    }
+    if (reason === 'abort') return this.#cut(new ProxyError('SHUTTING_DOWN', 'mcproxy is stopping'));
+    if (this.#state === 'completing') return this.#exchange.commit(() => this.#stop(reason));
     this.#release();
     this.#options.abortUpstream();
-    this.#exchange.commit(() => (reason === 'abort' ? response.destroy() : response.end()));
+    this.#exchange.commit(() => this.#end());
   }
 
   #release(): void {

@@ -53,6 +53,7 @@ interface Window {
 export function openDiag(options: DiagOptions): Diag {
   let level = options.level;
   let redactor = makeRedactor([]);
+  // Bounded by DIAG_MESSAGE_COUNT_MAX; emptied as seconds pass.
   const windows = new Map<string, Window>();
   let timer: NodeJS.Timeout | undefined;
 

@@ -24,6 +24,7 @@ export function makeMatcher(needles: readonly string[]): Matcher {
   // Sparse enough that a slot seldom has several owners; a shared one costs time, never a match.
   const bits = Math.min(TABLE_BITS_MAX, Math.ceil(Math.log2(needles.length * window * 8)));
   const shifts = new Uint8Array(1 << bits).fill(window - BLOCK + 1);
+  // Bounded by the configuration, whose secrets the needles are.
   const buckets = new Map<number, string[]>();
   for (const needle of needles) {
     for (let end = BLOCK - 1; end < window; end += 1) {

@@ -13,6 +13,8 @@ import { ProxyError } from '../errors.ts';
 import { LOG_QUEUE_BYTES_MAX, LOG_RETRY_MS, LOG_STALL_MS_MAX } from '../limits.ts';
 import { closeFile, explain, isRemoved, leadsTo, openAppend, takeBack, type OpenFile } from './append-file.ts';
 
+const NEWLINE = 0x0a;
+
 type Done = (written: boolean) => void;
 
 export interface LineWriter {
@@ -241,7 +243,8 @@ class NdjsonWriter implements LineWriter {
 
   /** The stalled write has come back after all. Healthy again only when the next one succeeds. */
   #wake(file: OpenFile, count: number): void {
-    file.torn = this.#bufferWritten + count < this.#buffer.length;
+    const end = this.#bufferWritten + count;
+    if (end > 0) file.torn = this.#buffer[end - 1] !== NEWLINE;
     this.#state = 'idle';
   }
 

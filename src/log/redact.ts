@@ -34,6 +34,7 @@ const COUNT_KEY = /(?:tokens|sessions|cookies|count)$/;
 const SEPARATORS = /[^\p{L}\p{N}]/gu;
 
 export function makeRedactor(secrets: readonly Secret[]): Redactor {
+  // Bounded by the configuration: a dozen spellings of each of its secrets.
   const needles = new Set<string>();
   for (const secret of secrets) {
     // A file whose secrets were already masked has no secret to hide, and the mark must not contain one.

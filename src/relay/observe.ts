@@ -2,15 +2,16 @@
  * Reads along while bytes pass: what is being called, and how it ended. Never delays or changes a byte.
  *
  * The request side yields method, name, id and whether the call merely reads; a 2026-07-28 request says so in its
- * mirrored headers (protocol §1.6.1), every other in its body. The response side yields the JSON-RPC error code,
- * `isError`, and the moment at which the answer is complete, so that the log can be written before it leaves.
- * Whatever the bytes are, observing never fails: what cannot be read stays unknown.
+ * mirrored headers (protocol §1.6.1), every other in its body. Where the two contradict, the body is believed,
+ * because it is what a server acts on; refusing such a request is left to the server. The response side yields the
+ * JSON-RPC error code, `isError`, and the moment at which the answer is complete, so that the log can be written
+ * before it leaves. Whatever the bytes are, observing never fails: what cannot be read stays unknown.
  */
 import { decodeHeaderValue } from '../mcp/header-value.ts';
 import { eraOfRevision, isReadOnlyMethod, isRevision } from '../mcp/protocol.ts';
 import type { Entry } from '../model.ts';
 import { createJsonScan, type JsonScan } from '../text/json-scan.ts';
-import { createSseDecoder, type SseDecoder } from '../text/sse.ts';
+import { createStreamData } from './stream-data.ts';
 
 const REQUEST_PATHS = [['method'], ['params', 'name'], ['params', 'uri'], ['id']] as const;
 const RESPONSE_PATHS = [['id'], ['result'], ['error'], ['error', 'code'], ['result', 'isError'], ['method']] as const;
@@ -32,16 +33,12 @@ export type RequestFields = Readonly<Record<string, string | string[] | undefine
 export function observeRequest(headers: RequestFields): RequestObserver {
   const scan = createJsonScan(REQUEST_PATHS);
   const mirrored = mirroredFields(headers);
-  const method = (): string | undefined => {
-    const found = scan.get(0);
-    if (mirrored.method !== undefined) return mirrored.method;
-    return typeof found === 'string' ? found : undefined;
-  };
+  const method = (): string | undefined => textOf(scan.get(0)) ?? mirrored.method;
   return {
     feed: (chunk) => scan.feed(chunk),
     fill(entry) {
       entry.rpcMethod = scan.topLevel === 'array' ? 'batch' : (method() ?? entry.rpcMethod);
-      entry.rpcName = mirrored.name ?? textOf(scan.get(1)) ?? textOf(scan.get(2)) ?? entry.rpcName;
+      entry.rpcName = textOf(scan.get(1)) ?? textOf(scan.get(2)) ?? mirrored.name ?? entry.rpcName;
     },
     readOnly() {
       const name = method();
@@ -74,8 +71,11 @@ export interface ResponseObserver {
   readonly atBoundary: boolean;
 }
 
-/** Observes one response body of the given media type; other types are not looked into. */
-export function observeResponse(mediaType: string | undefined, expectsResponse: boolean): ResponseObserver {
+/**
+ * Observes one response body of the given media type; other types are not looked into.
+ * @param expectsResponse whether a response among the events of a stream is the one that the client waits for
+ */
+export function observeResponse(mediaType: string | undefined, expectsResponse: () => boolean): ResponseObserver {
   if (mediaType === 'application/json') return observeJson();
   if (mediaType === 'text/event-stream') return observeStream(expectsResponse);
   return { feed: () => false, fill: () => undefined, atBoundary: false };
@@ -93,45 +93,48 @@ function observeJson(): ResponseObserver {
   const scan = createJsonScan(RESPONSE_PATHS);
   return {
     feed(chunk) {
+      const before = scan.state;
       scan.feed(chunk);
-      return false; // the HTTP framing says where the answer ends
+      return before === 'open' && scan.state === 'done';
     },
     fill: (entry) => fillSeen(entry, readResponse(scan)),
     atBoundary: false,
   };
 }
 
-function observeStream(expectsResponse: boolean): ResponseObserver {
+function observeStream(expectsResponse: () => boolean): ResponseObserver {
   const scan = createJsonScan(RESPONSE_PATHS);
   let seen: Seen | undefined;
-  let decoder: SseDecoder | undefined = createSseDecoder({
-    onEvent(event) {
-      if (seen !== undefined || event.data === '') return;
+  let looking = false;
+  const data = createStreamData({
+    onBegin() {
+      looking = seen === undefined && expectsResponse();
       scan.reset();
-      scan.feed(Buffer.from(event.data, 'utf8'));
-      if (isResponse(scan)) seen = readResponse(scan);
     },
-    onOverflow: () => {
-      decoder = undefined;
+    onData(bytes) {
+      if (looking) scan.feed(bytes);
+    },
+    onEvent() {
+      if (looking && isResponse(scan)) seen = readResponse(scan);
     },
   });
   return {
     feed(chunk) {
       const before = seen;
-      decoder?.feed(chunk);
-      return expectsResponse && before === undefined && seen !== undefined;
+      data.feed(chunk);
+      return before === undefined && seen !== undefined;
     },
-    fill: (entry) => {
-      if (seen !== undefined && expectsResponse) fillSeen(entry, seen);
+    fill(entry) {
+      if (seen !== undefined) fillSeen(entry, seen);
     },
     get atBoundary() {
-      return decoder?.atBoundary ?? false;
+      return data.atBoundary;
     },
   };
 }
 
 function isResponse(scan: JsonScan): boolean {
-  return scan.state === 'done' && !scan.has(5) && scan.has(0) && (scan.has(1) || scan.has(2));
+  return scan.state === 'done' && !scan.has(5) && (scan.has(1) || scan.has(2));
 }
 
 function readResponse(scan: JsonScan): Seen {

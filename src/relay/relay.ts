@@ -13,7 +13,7 @@ import { credentialFields } from '../auth/credentials.ts';
 import type { Sealer } from '../auth/seal.ts';
 import { ProxyError } from '../errors.ts';
 import { pumpBody, readBody, type RequestBody } from '../http/body.ts';
-import { recordFailure, type Exchange } from '../http/exchange.ts';
+import { asProxyError, recordFailure, type Exchange } from '../http/exchange.ts';
 import { sendFailure, streamThrough, type StreamOptions } from '../http/reply.ts';
 import type { Clock, HttpServerConfig } from '../model.ts';
 import { connectionTokens, HOP_BY_HOP, parseMediaType } from '../text/headers.ts';
@@ -33,6 +33,8 @@ export interface RelayContext {
   readonly heartbeatMs: number;
   /** Keeps the content of a call for the log, or undefined when it is not logged. */
   readonly keepParams: ((body: Buffer) => unknown) | undefined;
+  /** Answers the exchange after an error that nobody expected. */
+  onThrown(thrown: unknown): void;
 }
 
 export interface RelayTarget {
@@ -50,7 +52,7 @@ export function relay(exchange: Exchange, target: RelayTarget, context: RelayCon
   try {
     path = upstreamPath(exchange, target, context);
   } catch (thrown) {
-    return sendFailure(exchange, thrown as ProxyError);
+    return sendFailure(exchange, asProxyError(thrown));
   }
   readBody(exchange.request, {
     bodyBytesMax: context.bodyBytesMax,
@@ -59,9 +61,14 @@ export function relay(exchange: Exchange, target: RelayTarget, context: RelayCon
       observer.feed(chunk);
     },
     onReady(body) {
-      if (body.kind === 'whole' && context.keepParams !== undefined)
-        exchange.entry.params = context.keepParams(body.bytes);
-      new Relayed({ exchange, target, context, observer, body, path }).start();
+      try {
+        if (body.kind === 'whole' && context.keepParams !== undefined)
+          exchange.entry.params = context.keepParams(body.bytes);
+        new Relayed({ exchange, target, context, observer, body, path }).start();
+      } catch (thrown) {
+        // Called from a socket's event, where nobody above catches.
+        context.onThrown(thrown);
+      }
     },
     onFailure: (error) => sendFailure(exchange, error),
   });
@@ -164,14 +171,14 @@ class Relayed {
   }
 
   #onHead(head: IncomingMessage): void {
-    const { exchange, target } = this.#options;
-    const refusal = refuseHead(head, target);
+    const { exchange, target, observer } = this.#options;
+    const refusal = refuseHead(head, target, exchange.request.method ?? '');
     if (refusal !== undefined) {
       head.on('error', () => undefined);
       return this.#fail(refusal);
     }
     this.#answered = true;
-    if (exchange.response.destroyed) return this.#attempt?.abort();
+    observer.fill(exchange.entry);
     streamThrough(exchange, head, this.#streamOptions(head));
   }
 
@@ -180,8 +187,8 @@ class Relayed {
     const { request, entry } = exchange;
     const mediaType = parseMediaType(head.headers['content-type'] ?? '')?.type;
     const isStream = mediaType === 'text/event-stream';
-    const coded = head.headers['content-encoding'] !== undefined;
-    const response = observeResponse(coded ? undefined : mediaType, observer.expectsResponse());
+    const coded = isCoded(head);
+    const response = observeResponse(coded ? undefined : mediaType, () => observer.expectsResponse());
     const rewriter =
       isStream && request.method === 'GET' && !coded ? createEndpointRewriter((uri) => this.#announce(uri)) : undefined;
     exchange.streaming = isStream;
@@ -232,8 +239,12 @@ function bodyFraming(body: RequestBody, method: string): number | 'chunked' | 'n
   return body.bytes.length;
 }
 
+function isCoded(head: IncomingMessage): boolean {
+  return (head.headers['content-encoding'] ?? 'identity').toLowerCase() !== 'identity';
+}
+
 /** Answers that must not be passed on; see the header. */
-function refuseHead(head: IncomingMessage, target: RelayTarget): ProxyError | undefined {
+function refuseHead(head: IncomingMessage, target: RelayTarget, method: string): ProxyError | undefined {
   const { server, principalId } = target;
   const status = head.statusCode ?? 0;
   if (status === 401 && server.credential.type !== 'passthrough') {
@@ -249,6 +260,12 @@ function refuseHead(head: IncomingMessage, target: RelayTarget): ProxyError | un
       'UPSTREAM_PROTOCOL',
       `server ${server.name} redirects to ${to}; set its url to where it really is`,
     );
+  }
+  const isStream = parseMediaType(head.headers['content-type'] ?? '')?.type === 'text/event-stream';
+  if (method === 'GET' && isStream && isCoded(head)) {
+    // An `endpoint` event in it could not be seen, and would lead the client past mcproxy.
+    const message = `server ${server.name} compresses its event stream though mcproxy asks it not to`;
+    return new ProxyError('UPSTREAM_PROTOCOL', message);
   }
   return undefined;
 }
@@ -284,16 +301,15 @@ const ORIGIN_SCOPED = new Set([
 function answerFields(head: IncomingMessage, isStream: boolean, requestId: string): string[] {
   const named = head.headers.connection === undefined ? [] : connectionTokens(head.headers.connection);
   const fields: string[] = [];
-  let unbuffered = false;
   for (let i = 0; i + 1 < head.rawHeaders.length; i += 2) {
     const rawName = head.rawHeaders[i] ?? '';
     const name = rawName.toLowerCase();
     if (HOP_BY_HOP.has(name) || ORIGIN_SCOPED.has(name) || named.includes(name)) continue;
     if (name === 'content-length' && isStream) continue; // heartbeats and the endpoint rewrite change the length
-    if (name === 'x-accel-buffering') unbuffered = true;
+    if (name === 'x-accel-buffering' && isStream) continue;
     fields.push(rawName, head.rawHeaders[i + 1] ?? '');
   }
-  if (isStream && !unbuffered) fields.push('X-Accel-Buffering', 'no');
+  if (isStream) fields.push('X-Accel-Buffering', 'no');
   fields.push('X-Request-Id', requestId);
   return fields;
 }

@@ -78,13 +78,11 @@ export async function spawnChild(options: SpawnOptions): Promise<Child> {
 function watchChild(spawned: ChildProcessWithoutNullStreams, onStderr: (line: string) => void): Child {
   const { stdin, stdout, stderr } = spawned;
   const pid = spawned.pid as number; // it has one since `spawn`
-  let cause: ChildExit['cause'] = 'crashed';
-  let running = true;
+  let cause: ChildExit['cause'] = 'crashed'; // counts at the exit; the exit itself begins the ladder if nobody has
   let ladder: Promise<void> | undefined;
 
   const exited = new Promise<ChildExit>((resolve) => {
     spawned.once('exit', (code, signal) => {
-      running = false;
       resolve({ code, signal, cause });
       ladder ??= climb();
     });
@@ -104,7 +102,7 @@ function watchChild(spawned: ChildProcessWithoutNullStreams, onStderr: (line: st
     if (await isGone(CHILD_EOF_MS_MAX)) return drained;
     signalGroup(pid, 'SIGTERM');
     if (await isGone(CHILD_TERM_MS_MAX)) return drained;
-    if (running) cause = 'killed';
+    cause = 'killed';
     signalGroup(pid, 'SIGKILL');
     // Nothing can ignore that, so the group is not asked again: where process 1 collects no orphans, it never empties.
     if (await settlesWithin(exited, CHILD_KILL_MS_MAX)) return drained;
@@ -138,7 +136,7 @@ function watchChild(spawned: ChildProcessWithoutNullStreams, onStderr: (line: st
     stdout,
     exited,
     stop() {
-      if (running && ladder === undefined) cause = 'stopped';
+      if (ladder === undefined) cause = 'stopped';
       ladder ??= climb();
       return ladder;
     },

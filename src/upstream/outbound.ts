@@ -34,12 +34,11 @@ const DROPPED = new Set([
   'referer',
   'forwarded',
   'via',
+  'x-forwarded',
   'x-real-ip',
-  'true-client-ip',
-  'x-client-ip',
-  'x-cluster-client-ip',
-  'x-original-url',
   'x-rewrite-url',
+  'x-host',
+  'cdn-loop',
   'x-request-id',
   'traceparent',
   'accept-encoding',
@@ -49,7 +48,9 @@ const DROPPED = new Set([
   'dnt',
   'priority',
 ]);
-const DROPPED_PREFIX = /^(?:proxy-|x-forwarded-|cf-|fly-|sec-|access-control-request-)/;
+const DROPPED_PREFIX = /^(?:proxy-|x-forwarded-|x-original-|cf-|fly-|sec-|access-control-request-)/;
+/** Names under which proxies say who the client is: `True-Client-IP`, `Remote-User`, `X-Remote-Addr`, … */
+const CLIENT_NAMED = /client-?ip$|(?:^|-)remote-/;
 /** A field that looks like a credential of the client's own; `Mcp-*` fields are the protocol's. */
 const CREDENTIAL_LIKE = /authorization|auth|token|secret|passw|api-?key|credential|session|signature/;
 
@@ -68,7 +69,17 @@ export function outboundFields(options: OutboundFields): string[] {
     fields.push(rawName, rawHeaders[i + 1] ?? '');
   }
   for (const item of credential) fields.push(item);
-  fields.push('Via', '1.1 mcproxy', 'X-Request-Id', options.requestId, 'traceparent', options.traceparent);
+  // Bytes are read along and passed on at once; compression would hide and delay them.
+  fields.push(
+    'Accept-Encoding',
+    'identity',
+    'Via',
+    '1.1 mcproxy',
+    'X-Request-Id',
+    options.requestId,
+    'traceparent',
+    options.traceparent,
+  );
   if (options.body === 'chunked') fields.push('Transfer-Encoding', 'chunked');
   else if (options.body !== 'none') fields.push('Content-Length', String(options.body));
   return fields;
@@ -76,6 +87,6 @@ export function outboundFields(options: OutboundFields): string[] {
 
 function mayTravel(name: string, passthrough: boolean): boolean {
   if (name.startsWith('mcp-')) return true;
-  if (HOP_BY_HOP.has(name) || DROPPED.has(name) || DROPPED_PREFIX.test(name)) return false;
+  if (HOP_BY_HOP.has(name) || DROPPED.has(name) || DROPPED_PREFIX.test(name) || CLIENT_NAMED.test(name)) return false;
   return passthrough || !CREDENTIAL_LIKE.test(name);
 }

@@ -29,8 +29,8 @@ interface Waiting {
   reject(error: ProxyError): void;
 }
 
-/** An empty queue before `stdin`; `onBroken` tells that the child no longer takes any input. */
-export function createStdinQueue(stdin: Writable, serverName: string, onBroken: (error: Error) => void): StdinQueue {
+/** An empty queue before `stdin`; `onBroken` tells that the child takes no more: the owner must `close`. */
+export function createStdinQueue(stdin: Writable, serverName: string, onBroken: () => void): StdinQueue {
   const waiting: Waiting[] = []; // bounded by CHILD_INPUT_BYTES_MAX
   let waitingBytes = 0;
   let writing: Waiting | undefined;
@@ -56,15 +56,12 @@ export function createStdinQueue(stdin: Writable, serverName: string, onBroken: 
     if (next === undefined) return;
     writing = next;
     stdin.write(next.line, (error) => {
+      // The owner finds out why, usually an exit that is about to be known, and closes with that reason.
+      if (error instanceof Error) return onBroken();
       waitingBytes -= next.line.length;
       writing = undefined;
-      if (error instanceof Error) {
-        next.reject(unknown('closed its input'));
-        onBroken(error);
-        return;
-      }
       next.resolve();
-      pump();
+      return pump();
     });
   }
 
@@ -88,7 +85,7 @@ export function createStdinQueue(stdin: Writable, serverName: string, onBroken: 
       if (closedReason !== undefined) return;
       closedReason = reason;
       writing?.reject(unknown(reason));
-      
+      for (const each of waiting.splice(0)) each.reject(notSent(reason));
     },
   };
 }

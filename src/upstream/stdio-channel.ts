@@ -55,6 +55,7 @@ export function openStdioChannel(child: Child, options: StdioReaderOptions, even
   async function onInputBroken(): Promise<void> {
     // After an exit the end of stdout follows, behind what it still holds.
     if (await settlesWithin(child.exited, CHILD_DRAIN_MS_MAX)) return;
+    queue.close('closed its input');
     end(closedError(serverName, 'closed its input'));
   }
 

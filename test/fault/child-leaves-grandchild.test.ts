@@ -26,6 +26,7 @@ test('a crash is told at once although a grandchild holds stdout, and takes the 
   const { ask, child, ends, grandchild } = await withGrandchild(t);
   await ask(1, 'exit');
   await within(child.exited);
+  await assert.rejects(ask(2, 'echo'), { code: 'UPSTREAM_UNREACHABLE', message: /ended with exit code 5/ });
   await waitFor(() => ends.length === 1, { deadlineMs: 1_000 });
   assert.match(ends[0]?.message ?? '', /ended with exit code 5/);
   await waitFor(() => !isRunning(grandchild), { deadlineMs: 10_000, what: 'the end of the grandchild' });

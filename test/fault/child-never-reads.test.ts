@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
 
+import type { ProxyError } from '../../src/errors.ts';
 import { CHILD_INPUT_BYTES_MAX } from '../../src/limits.ts';
 import { checkNothingLeft } from '../support/leaks.ts';
 import { converse, stdioServer } from '../support/stdio-server.ts';
@@ -19,14 +20,13 @@ test('sends into a full pipe are bounded, and end when the child does', async (t
   await assert.rejects(ask(98, 'echo', { filler }), { code: 'UPSTREAM_NOT_READY', message: /does not read its input/ });
   process.kill(child.pid, 'SIGKILL');
   const results = await within(Promise.allSettled(sends));
-  const codes = results.map((result) =>
-    result.status === 'rejected' ? (result.reason as { code: string }).code : 'sent',
-  );
+  const errors = results.map((result) => (result.status === 'rejected' ? (result.reason as ProxyError) : undefined));
+  assert.match(errors[0]?.message ?? '', /was ended by SIGKILL while a message was sent to it/);
   // The first was being written; the others provably did not leave, so that they may be sent again elsewhere.
-  assert.deepEqual(codes, [
-    'UPSTREAM_CLOSED',
-    ...Array.from({ length: MESSAGE_COUNT - 1 }, () => 'UPSTREAM_UNREACHABLE'),
-  ]);
+  assert.deepEqual(
+    errors.map((error) => error?.code),
+    ['UPSTREAM_CLOSED', ...Array.from({ length: MESSAGE_COUNT - 1 }, () => 'UPSTREAM_UNREACHABLE')],
+  );
   await waitFor(() => ends.length === 1);
   await assert.rejects(ask(99, 'echo'), { code: 'UPSTREAM_UNREACHABLE' });
 });

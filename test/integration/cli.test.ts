@@ -246,7 +246,7 @@ test('problems of all files are printed and the exit code is 78, at the start as
 });
 
 test('a log that cannot be written is exit 73, an address that is not ours exit 69', async () => {
-  const log = workplace({ 'mcproxy.yml': 'listen: 127.0.0.1:0\nlog: { file: /proc/none/access.log }\n' });
+  const log = workplace({ 'mcproxy.yml': 'listen: 127.0.0.1:0\nlog: { file: mcproxy.yml/access.log }\n' });
   assert.equal((await mcproxy(log, 'serve', '--config', log)).exitCode, 73);
   const listen = workplace({ 'mcproxy.yml': 'listen: 192.0.2.1:4\nlog: { file: "-" }\n' });
   const { exitCode, stderr } = await mcproxy(listen, 'serve', '--config', listen);
@@ -278,15 +278,7 @@ test('five tokens added at the same time are all there, and the first makes the 
   for (const { exitCode, stderr } of added) assert.equal(exitCode, 0, stderr);
   assert.equal(statSync(join(directory, 'tokens.yml')).mode & 0o007, 0);
   const listed = await mcproxy(directory, 'token', 'list', '--config', directory);
-  assert.deepEqual(
-    listed.stdout
-      .trim()
-      .split('\n')
-      .map((line) => line.split(' ')[0])
-      .toSorted(),
-    names,
-    listed.stdout,
-  );
+  for (const name of names) assert.match(listed.stdout, new RegExp(`^${name} +user +all servers$`, 'm'));
   const checked = await mcproxy(directory, 'check', '--config', directory);
   assert.equal(checked.exitCode, 0, checked.stderr);
   assert.match(checked.stdout, /valid: 1 server, 5 users/);

@@ -194,6 +194,21 @@ test('a file of variables in the place of tokens.yml fills references, after the
   assert.deepEqual(pick(revealed(config.servers), expected), expected);
 });
 
+test('a whitelist of another gateway is ignored with a warning', () => {
+  const { config, problems } = parseFiles({ tokens: '{"client-1": {"name": "One", "allowed_tools": ["*"]}}' });
+  assert.deepEqual(config?.principals, []);
+  assert.match(problems.map(oneLine).join('\n'), /warning 1:1 this list of clients and their tools is ignored/);
+});
+
+test('what does not go with a URL or a command is ignored in files of other programs', () => {
+  const { config, problems } = parseFiles({
+    config:
+      '{"mcpServers": {"a": {"url": "https://x.example/", "env": {}}, "b": {"command": "x", "headers": {"X-A": "b"}}}}',
+  });
+  assert.deepEqual([...(config?.servers.keys() ?? [])], ['a', 'b']);
+  assert.equal(problems.filter(({ position, severity }) => position !== undefined && severity === 'warning').length, 2);
+});
+
 test('the same server in two places is an error', () => {
   const { problems } = parseFiles({ config: 'servers: {a: {command: x}}\nmcpServers: {a: {command: y}}' });
   assert.equal(

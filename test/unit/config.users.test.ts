@@ -176,7 +176,7 @@ test('a user may have several tokens, in either form, and only digests remain', 
   ]);
   assert.deepEqual(revealed(config?.secrets), ['plain-text-1', 'env-token']);
   assert.deepEqual(problems.map(oneLine), [
-    'warning 1:94 a token of "a" is stored in plain text | `mcproxy token add` makes a token and stores only its SHA-256',
+    'warning 1:98 a token of "a" is stored in plain text | `mcproxy token add` makes a token and stores only its SHA-256',
   ]);
 });
 
@@ -191,29 +191,29 @@ const errors = [
   {
     name: 'a server that does not exist',
     rest: `a: { token: "${A}", servers: [flies] }`,
-    expected: '1:102 the server "flies" is defined nowhere | did you mean "files"?',
+    expected: '1:107 the server "flies" is defined nowhere | did you mean "files"?',
   },
   {
     name: 'a server that is near none',
     rest: `a: { token: "${A}", servers: { zzzzz: {} } }`,
     expected:
-      '1:103 the server "zzzzz" is defined nowhere | define it under "servers" of mcproxy.yml, or give it a "url" or "command" here',
+      '1:108 the server "zzzzz" is defined nowhere | define it under "servers" of mcproxy.yml, or give it a "url" or "command" here',
   },
   {
     name: 'passthrough for one user',
     rest: `a: { token: "${A}", servers: { api: { auth: passthrough } } }`,
     expected:
-      '1:116 passthrough cannot be set for one user: what they send is their token for mcproxy | set it for the server in mcproxy.yml, or write a "token" here',
+      '1:121 passthrough cannot be set for one user: what they send is their token for mcproxy | set it for the server in mcproxy.yml, or write a "token" here',
   },
   {
     name: 'options for all servers',
     rest: `a: { token: "${A}", servers: { "*": { token: x } } }`,
-    expected: '1:108 "*" stands for all servers and takes no options | write the options under the name of a server',
+    expected: '1:113 "*" stands for all servers and takes no options | write the options under the name of a server',
   },
   {
     name: 'the same token twice',
     rest: `a: { token: "${A}", role: admin }, b: { token: "${A}", role: admin }`,
-    expected: '1:120 "b" has the same token as "a" | give each user a token of their own: `mcproxy token add`',
+    expected: '1:124 "b" has the same token as "a" | give each user a token of their own: `mcproxy token add`',
   },
   {
     name: 'no token',
@@ -240,7 +240,7 @@ const errors = [
   {
     name: 'a role that is none',
     rest: `a: { token: "${A}", role: root, servers: "*" }`,
-    expected: '1:98 "role" is not valid | write one of user, admin',
+    expected: '1:103 "role" is not valid | write one of user, admin',
   },
   {
     name: 'a name that is none',
@@ -256,7 +256,7 @@ const errors = [
   {
     name: 'a name of their own server that is none',
     rest: `a: { token: "${A}", servers: { mcp: { url: "https://x/" } } }`,
-    expected: '1:103 "mcp" is the name of a path of mcproxy itself | choose another name, such as "mcp-server"',
+    expected: '1:108 "mcp" is the name of a path of mcproxy itself | choose another name, such as "mcp-server"',
   },
 ];
 for (const { name, rest, expected } of errors) {

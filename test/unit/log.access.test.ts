@@ -5,6 +5,7 @@ import { LOG_FIELD_BYTES_MAX, LOG_LINE_BYTES_MAX, LOG_PARAMS_BYTES_MAX } from '.
 import { formatEntry } from '../../src/log/access.ts';
 import { CUT_MARK } from '../../src/log/quote.ts';
 import type { Entry } from '../../src/model.ts';
+import { verifies } from '../support/verifies.ts';
 
 const STAMP = { seq: 7, startId: 'k3x9' };
 const FIELDS = [
@@ -44,7 +45,7 @@ function parse(line: string): Record<string, unknown> {
   return JSON.parse(line) as Record<string, unknown>;
 }
 
-test('an entry is one line with the fixed fields in the fixed order', () => {
+verifies('log.field-order', 'an entry is one line with the fixed fields in the fixed order', () => {
   assert.equal(
     formatEntry(entry(), STAMP),
     '{"ts":"2026-07-28T12:00:00.005Z","request_id":"r-1","principal":"alice","client_ip":"192.0.2.7",' +
@@ -67,7 +68,7 @@ test('a failed call carries its codes and message', () => {
   );
 });
 
-test('unknown fields are null, never left out', () => {
+verifies('log.field-order', 'unknown fields are null, never left out', () => {
   const line = parse(
     formatEntry(
       entry({

@@ -13,7 +13,8 @@ type Outcome =
   | { readonly error: string; readonly meanwhile?: (path: string) => void }
   | { readonly bytes: number }
   | 'all'
-  | 'hold';
+  | 'hold'
+  | 'hold, then 1 byte';
 
 interface Fixture {
   readonly writer: LineWriter;
@@ -26,8 +27,10 @@ interface Fixture {
   readonly dones: string[];
   append(name: string): void;
   content(): string;
-  /** Lets the held write come back. */
+  /** Lets the held write go on. */
   release(): void;
+  /** Resolves when a write has called back. */
+  cameBack(): Promise<void>;
 }
 
 /** A writer whose n-th write ends as the n-th outcome says; later ones succeed. */
@@ -38,11 +41,20 @@ function open(context: TestContext, ...outcomes: Outcome[]): Fixture {
   const states: (string | undefined)[] = [];
   const dones: string[] = [];
   let release = (): void => assert.fail('no write is held');
-  const write: WriteCall = (fd, bytes, callback) => {
+  let called = (): void => undefined;
+  const back = new Promise<void>((resolve) => {
+    called = resolve;
+  });
+  const write: WriteCall = (fd, bytes, tell) => {
+    const callback: typeof tell = (error, count) => {
+      tell(error, count);
+      called();
+    };
     const outcome = outcomes[calls.length] ?? 'all';
     calls.push(bytes.toString());
     if (outcome === 'all') fs.write(fd, bytes, callback);
     else if (outcome === 'hold') release = () => fs.write(fd, bytes, callback);
+    else if (outcome === 'hold, then 1 byte') release = () => fs.write(fd, bytes.subarray(0, 1), callback);
     else if ('bytes' in outcome) fs.write(fd, bytes.subarray(0, outcome.bytes), callback);
     else {
       outcome.meanwhile?.(path);
@@ -66,6 +78,7 @@ function open(context: TestContext, ...outcomes: Outcome[]): Fixture {
     append: (name) => writer.append(`${name}\n`, (written) => dones.push(name + (written ? '+' : '-'))),
     content: () => fs.readFileSync(path, 'utf8'),
     release: () => release(),
+    cameBack: () => back,
   };
 }
 
@@ -188,23 +201,47 @@ test('lines beyond the queue bound are handed over at once', async (t) => {
   );
 });
 
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
 test('a write that does not come back is given up, and the log recovers when it does', async (t) => {
   t.mock.timers.enable({ apis: ['setTimeout'] });
   const log = open(t, 'hold');
   log.append('a');
-  while (log.calls.length === 0) await new Promise((resolve) => setImmediate(resolve)); // oxlint-disable-line no-await-in-loop
+  await turn();
   log.append('b');
   t.mock.timers.tick(LOG_STALL_MS_MAX);
   assert.deepEqual([log.lost, log.dones, log.writer.healthy], [['a\n', 'b\n'], ['a-', 'b-'], false]);
   log.append('c');
-  await log.writer.flush();
   assert.deepEqual(log.dones, ['a-', 'b-', 'c-']);
   log.release();
-  while (log.content() === '') await new Promise((resolve) => setImmediate(resolve)); // oxlint-disable-line no-await-in-loop
-  await new Promise((resolve) => setImmediate(resolve));
+  await log.cameBack();
   log.append('d');
   await log.writer.flush();
   assert.deepEqual([log.content(), log.dones.at(-1), log.writer.healthy], ['a\nd\n', 'd+', true]);
+});
+
+test('the piece of a write that came back too late is ended by a newline', async (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  const log = open(t, 'hold, then 1 byte');
+  log.append('abc');
+  await turn();
+  t.mock.timers.tick(LOG_STALL_MS_MAX);
+  log.release();
+  await log.cameBack();
+  log.append('d');
+  await log.writer.flush();
+  assert.equal(log.content(), 'a\nd\n');
+});
+
+test('a reopen during a write lets go of the renamed file after it', async (t) => {
+  const log = open(t, 'hold');
+  log.append('a');
+  await turn();
+  fs.renameSync(log.path, `${log.path}.1`);
+  log.writer.reopen();
+  log.release();
+  await log.writer.flush();
+  assert.deepEqual([log.content(), fs.readFileSync(`${log.path}.1`, 'utf8')], ['', 'a\n']);
 });
 
 test('a pipe that stays full is given up, and later lines do not wait for it', async (t) => {
@@ -214,7 +251,7 @@ test('a pipe that stays full is given up, and later lines do not wait for it', a
   log.append('a');
   while (log.dones.length === 0) {
     t.mock.timers.tick(100);
-    await new Promise((resolve) => setImmediate(resolve)); // oxlint-disable-line no-await-in-loop
+    await turn(); // oxlint-disable-line no-await-in-loop
   }
   const calls = log.calls.length;
   log.append('b');

@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import * as fc from 'fast-check';
 import { LOG_PARAMS_BYTES_MAX, LOG_PARAMS_DEPTH_MAX, LOG_PARAMS_NODE_COUNT_MAX } from '../../src/limits.ts';
 import { makeRedactor } from '../../src/log/redact.ts';
+import { verifies } from '../support/verifies.ts';
 
 function redactor(...secrets: string[]) {
   return makeRedactor(secrets.map((text) => ({ reveal: () => text })));
@@ -60,7 +61,7 @@ test('a file that was masked before does not mask the mark', () => {
   assert.equal(redactor('redacted', '[redacted]', 'secret-1').text('redacted secret-1'), 'redacted [redacted]');
 });
 
-test('keys mode keeps the shape and shows no value', () => {
+verifies('log.params-keys', 'keys mode keeps the shape and shows no value', () => {
   const value = { query: 'x', limit: 3, deep: [{ on: true, none: null }], token: 'abc' };
   assert.deepEqual(plain(redactor().value(value, 'keys')), {
     query: 'string',
@@ -133,7 +134,7 @@ test('what JSON does not know is named by its type', () => {
   assert.deepEqual(redactor().value(value, 'keys'), ['bigint', 'symbol', 'function']);
 });
 
-test('depth, width and string length are bounded', () => {
+verifies('log.params-full', 'depth, width and string length are bounded', () => {
   const circular: { self?: unknown } = {};
   circular.self = circular;
   const nested = JSON.stringify(redactor().value(circular, 'full'));
@@ -161,7 +162,7 @@ function strings(value: unknown): string[] {
   return Object.entries(value).flatMap(([key, member]) => [key, ...strings(member)]);
 }
 
-test('no configured secret is in any output, in any spelling it was given', () => {
+verifies('log.redaction', 'no configured secret is in any output, in any spelling it was given', () => {
   // No brackets: a secret that begins or ends with a piece of the mark itself is out of scope.
   const secret = fc.string({ unit: 'binary', minLength: 6, maxLength: 24 }).filter((s) => !/[[\]]|redact/.test(s));
   const spell = fc.constantFrom<(s: string) => string>(
