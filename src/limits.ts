@@ -151,6 +151,73 @@ export const RESTART_DELAY_MS_MAX = 30 * SECOND;
 /** A child that ran this long was healthy: its next crash counts as the first. */
 export const RESTART_HEALTHY_MS = 1 * MINUTE;
 
+/** Requests in progress on one connection to a server, parked ones included. */
+export const PEER_CALL_COUNT_MAX = 1_024;
+/** A call whose server asked the client something waits this long for the answers; then it is cancelled. */
+export const PARKED_CALL_MS_MAX = 10 * MINUTE;
+/** Such calls at once on one connection; beyond it questions are refused. */
+export const PARKED_CALL_COUNT_MAX = 256;
+/** Questions of one call that wait for answers. */
+export const QUESTION_COUNT_MAX = 16;
+/** After a question further ones of the same call are waited for this long, so that they are asked together. */
+export const QUESTION_GATHER_MS = 20;
+/** How long a call waits for a legacy server to take a more verbose log level. */
+export const LOG_LEVEL_MS_MAX = 2 * SECOND;
+/** How long a command is asked for its era; silence means legacy, so it delays the start of such servers. */
+export const ERA_PROBE_MS_MAX = 3 * SECOND;
+/** How long a server may take to confirm a subscription. */
+export const SUBSCRIBE_MS_MAX = 10 * SECOND;
+/** Resources subscribed to on one connection. */
+export const SUBSCRIPTION_COUNT_MAX = 1_024;
+
+/**
+ * A name of a tool or prompt in a merged catalog. Model providers allow 64 characters, and common clients put
+ * `mcp__mcproxy__` (14) before it when they call this server `mcproxy`.
+ */
+export const EXPOSED_NAME_CHARS_MAX = 50;
+/** How long a merged list waits for a server of which nothing is known yet; what comes later is told as a change. */
+export const CATALOG_FIRST_MS_MAX = 5 * SECOND;
+/** How long a merged list waits for a server whose last known list can stand in. */
+export const CATALOG_KNOWN_MS_MAX = 2 * SECOND;
+/** How long a merged list waits for a server that failed to answer the last time. */
+export const CATALOG_FAILED_MS_MAX = 250;
+/** Reading all pages of one list of one server; it goes on in the background when nobody waits any more. */
+export const CATALOG_READ_MS_MAX = 1 * MINUTE;
+/** A name that is not in a list of this age or younger is unknown; an older list is read again first. */
+export const CATALOG_MISS_MS = 5 * SECOND;
+/** A server that failed is asked again after this, doubling, while a client waits for changes. */
+export const CATALOG_RETRY_MS_BASE = 5 * SECOND;
+/** A server that failed is asked again after this at the latest. */
+export const CATALOG_RETRY_MS_MAX = 2 * MINUTE;
+/** Pages of one list of one server; a server whose cursors never end gives what it gave until then. */
+export const CATALOG_PAGE_COUNT_MAX = 100;
+/** Tools, prompts, resources or templates of one server. */
+export const CATALOG_ITEM_COUNT_MAX = 10_000;
+/** One list of one server as JSON text. */
+export const CATALOG_CHARS_MAX = 16 * MIB;
+/** Items on one page of a merged list; nearly always one page, because not every client asks for a second. */
+export const CATALOG_PAGE_ITEM_COUNT_MAX = 1_000;
+/** How long a merged `server/discover` or `initialize` waits for servers that are starting. */
+export const DISCOVER_MS_MAX = 2 * SECOND;
+/** The same for one server, where there is nothing to say without it; above the time that `npx` may need. */
+export const DISCOVER_ONE_MS_MAX = 2 * MINUTE;
+/** Instructions of one server in the merged ones. */
+export const INSTRUCTIONS_CHARS_MAX = 8 * KIB;
+/** Changes within this time are told to clients once. */
+export const CHANGE_COALESCE_MS = 100;
+/** Views of one principal on its servers that are held between requests. */
+export const VIEW_COUNT_MAX = 1_024;
+/** Resource links of results, per view, that are in no list, so that reading one finds the server it came from. */
+export const RESOURCE_LINK_COUNT_MAX = 4_096;
+/** Resources that the clients of one view are subscribed to at once. */
+export const VIEW_SUBSCRIPTION_COUNT_MAX = 1_000;
+/** Connections and children for the servers of all principals at once. */
+export const PEER_COUNT_MAX = 2_048;
+/** A peer of one principal that nobody used for so long is closed; the next use opens it again. */
+export const PEER_IDLE_MS = 15 * MINUTE;
+/** How long the question of an `input_required` may be answered. */
+export const REQUEST_STATE_MS_MAX = 60 * MINUTE;
+
 /** A bearer token. */
 export const TOKEN_BYTES_MAX = 4 * KIB;
 /** An accepted `X-Request-Id`. */
@@ -179,3 +246,42 @@ export const PROBE_MS_MAX = 10 * SECOND;
 export const PROBE_REPLY_BYTES_MAX = 64 * KIB;
 /** `check --connect`: servers asked at once. */
 export const PROBE_COUNT_MAX = 8;
+/** An access-log write that takes longer shows a slow disk: the next ones go through a thread. */
+export const LOG_SYNC_MS_MAX = 20;
+/** How long access-log writes go through a thread after a slow one. */
+export const LOG_ASYNC_MS = 1 * MINUTE;
+
+/** An answer of a remote server that is one JSON text, when the gateway reads it. */
+export const REPLY_BYTES_MAX = 16 * MIB;
+/** What is read of a remote server's refusal to find the reason in it. */
+export const REFUSAL_BYTES_MAX = 64 * KIB;
+/** One question of the detection which transport and era a remote server speaks. */
+export const DETECT_MS_MAX = 30 * SECOND;
+/** How long a legacy verdict is believed: an upgraded server goes on answering the old way (protocol §2.6). */
+export const LEGACY_VERDICT_MS_MAX = 10 * MINUTE;
+/** How long `DELETE` of a session may take when it is closed; the server forgets it by itself otherwise. */
+export const SESSION_END_MS_MAX = 2 * SECOND;
+/** Time for the `endpoint` event of HTTP+SSE after the stream has begun. */
+export const SSE_ENDPOINT_MS_MAX = 10 * SECOND;
+/** An event stream that goes on after the answer it was opened for is cut then; most servers end it at once. */
+export const SSE_LINGER_MS_MAX = 1 * SECOND;
+/** Shortest pause before a cut event stream is taken up again, whatever `retry` says. */
+export const SSE_RECONNECT_MS_MIN = 100;
+/** Longest pause that `retry` may ask for; timers overflow at 24 days. */
+export const SSE_RECONNECT_MS_MAX = 5 * MINUTE;
+/** Attempts in a row to take up the cut answer stream of a request before the request is given up. */
+export const SSE_RESUME_COUNT_MAX = 5;
+/** A session id that a remote server gives; it travels in a header of every request. */
+export const SESSION_ID_CHARS_MAX = 4 * KIB;
+/** How long what a modern server says about itself is kept at least, though `ttlMs` may say 0. */
+export const CARD_MS_MIN = 30 * SECOND;
+/** How long it is kept at most, whatever `ttlMs` says. */
+export const CARD_MS_MAX = 60 * MINUTE;
+/** Tools of one server whose arguments are mirrored in headers. */
+export const MIRRORED_TOOL_COUNT_MAX = 10_000;
+/** Pages of `tools/list` read to learn which headers a tool wants. */
+export const MIRROR_PAGE_COUNT_MAX = 100;
+/** Time for a server to acknowledge `subscriptions/listen`. */
+export const LISTEN_ACK_MS_MAX = 30 * SECOND;
+/** Resources of one server that are watched at once for one scope. */
+export const WATCHED_RESOURCE_COUNT_MAX = 1_000;

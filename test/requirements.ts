@@ -89,10 +89,13 @@ const STREAMING = {
   'streaming.large-down': 'An answer of 64 MB comes down with less than 16 MB of additional memory.',
   'streaming.events-at-once': 'An SSE event is passed on as soon as it arrives.',
   'streaming.client-gone': 'A client that leaves closes the exchange with the upstream.',
+  'streaming.heartbeat': 'A silent event stream gets comments between its events, and nowhere else.',
+  'streaming.early-answer': 'An answer that comes before the request is complete arrives whole.',
+  'streaming.connections': 'Connections on both sides are used again, also after empty answers and refusals.',
   'streaming.upstream-gone': 'An upstream that leaves closes the answer to the client, visibly cut.',
   'streaming.observer-is-passive': 'Reading along never changes a byte.',
   'streaming.modern-headers':
-    'The mirrored headers of the modern era are used for the log and checked against the body.',
+    'The mirrored headers of the modern era are used for the log, except where the body contradicts them.',
 } as const;
 
 /** Retries and time. */

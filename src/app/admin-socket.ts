@@ -117,7 +117,7 @@ async function prepare(path: string): Promise<string | undefined> {
     });
     if (entry === undefined) return undefined;
     if (!entry.isSocket()) return `${path} exists and is not a socket`;
-    if (false) return `another mcproxy answers at ${path}`;
+    if (await someoneAnswers(path)) return `another mcproxy answers at ${path}`;
     await unlink(path);
     return undefined;
   } catch (error) {

@@ -5,7 +5,7 @@
  * would have to choose tokens by the leading bits of their digest and still find a preimage; the found digest is
  * then compared in constant time. Tokens are at least as strong as the operator made them; ours have 256 bits.
  */
-import { createHash, timingSafeEqual } from 'node:crypto';
+import { hash, timingSafeEqual } from 'node:crypto';
 
 import { ProxyError } from '../errors.ts';
 import type { Config, Principal } from '../model.ts';
@@ -47,10 +47,9 @@ export function makeAuthenticator(config: Config): Authenticator {
       if (authorization === undefined) return { kind: 'missing' };
       const bearer = parseBearer(authorization);
       if (!bearer.ok) return { kind: 'malformed' };
-      const digest = createHash('sha256').update(bearer.token).digest();
-      const tokenDigest = digest.toString('hex');
+      const tokenDigest = hash('sha256', bearer.token);
       const found = byDigest.get(tokenDigest);
-      if (found === undefined || !timingSafeEqual(found.digest, digest)) return { kind: 'unknown', tokenDigest };
+      if (found === undefined || !timingSafeEqual(found.digest, Buffer.from(tokenDigest, 'hex'))) return { kind: 'unknown', tokenDigest };
       return { kind: 'known', by: { principal: found.principal, tokenDigest } };
     },
     stillValid(tokenDigest, principalId) {

@@ -12,6 +12,7 @@ import fs from 'node:fs';
 import { ProxyError } from '../errors.ts';
 import { LOG_QUEUE_BYTES_MAX, LOG_RETRY_MS, LOG_STALL_MS_MAX } from '../limits.ts';
 import { closeFile, explain, isRemoved, leadsTo, openAppend, takeBack, type OpenFile } from './append-file.ts';
+import { createSwiftWrite } from './swift-write.ts';
 
 const NEWLINE = 0x0a;
 
@@ -91,7 +92,7 @@ class NdjsonWriter implements LineWriter {
   constructor(options: LineWriterOptions) {
     this.path = options.path;
     this.#options = options;
-    this.#write = options.write ?? fs.write;
+    this.#write = options.write ?? (this.path === '-' ? fs.write : createSwiftWrite());
     try {
       this.#file = openAppend(this.path);
     } catch (error) {

@@ -9,7 +9,7 @@
 import { connectionTokens, HOP_BY_HOP } from '../text/headers.ts';
 
 export interface OutboundFields {
-  /** The client's raw fields, flat. */
+  /** The client's raw fields, flat; for a request of our own the fields it needs. */
   readonly rawHeaders: readonly string[];
   /** The client's `Connection` field: the fields it names are hop-by-hop as well. */
   readonly connection: string | undefined;
@@ -17,8 +17,9 @@ export interface OutboundFields {
   /** Flat; replaces the client's fields of the same name. */
   readonly credential: readonly string[];
   readonly host: string;
-  readonly requestId: string;
-  readonly traceparent: string;
+  /** Undefined for a request of our own that belongs to no exchange. */
+  readonly requestId: string | undefined;
+  readonly traceparent: string | undefined;
   /** How the body travels: its length, `chunked`, or `none`. */
   readonly body: number | 'chunked' | 'none';
 }
@@ -70,16 +71,9 @@ export function outboundFields(options: OutboundFields): string[] {
   }
   for (const item of credential) fields.push(item);
   // Bytes are read along and passed on at once; compression would hide and delay them.
-  fields.push(
-    'Accept-Encoding',
-    'identity',
-    'Via',
-    '1.1 mcproxy',
-    'X-Request-Id',
-    options.requestId,
-    'traceparent',
-    options.traceparent,
-  );
+  fields.push('Accept-Encoding', 'identity', 'Via', '1.1 mcproxy');
+  if (options.requestId !== undefined) fields.push('X-Request-Id', options.requestId);
+  if (options.traceparent !== undefined) fields.push('traceparent', options.traceparent);
   if (options.body === 'chunked') fields.push('Transfer-Encoding', 'chunked');
   else if (options.body !== 'none') fields.push('Content-Length', String(options.body));
   return fields;

@@ -1,0 +1,35 @@
+/**
+ * What a client's side needs of the gateway: one principal's merged view of the servers that it may use.
+ *
+ * Types only; the core implements them and the downstream adapters (Streamable HTTP, HTTP+SSE, stdio) use them. A
+ * view speaks the narrow waist (`mcp/waist.ts`) with exposed names and URIs, so that an adapter translates eras and
+ * nothing else. Source: design of the gateway path, MCP 2026-07-28 server/discover.
+ */
+import type { JsonObject, McpCall, McpEvents, McpRequest } from '../mcp/waist.ts';
+import type { Config, Principal } from '../model.ts';
+
+export interface GatewayView {
+  /** Merged capabilities and instructions; never waits longer than a short deadline for slow servers. */
+  discover(): Promise<{ capabilities: JsonObject; instructions: string | undefined }>;
+  /**
+   * tools/list, prompts/list, resources/list, resources/templates/list, tools/call, prompts/get, resources/read,
+   * completion/complete; anything else is error -32601.
+   */
+  call(request: McpRequest, events: McpEvents): McpCall;
+  /** Coalesced. `uri` is the exposed one. */
+  onChange(
+    listener: (event: { kind: 'tools' | 'prompts' | 'resources' } | { kind: 'resource'; uri: string }) => void,
+  ): () => void;
+  subscribe(uri: string): Promise<boolean>;
+  unsubscribe(uri: string): Promise<void>;
+  /** For the log: which server and which of its names a request goes to, without calling it. */
+  locate(request: { method: string; params: JsonObject }): { upstream: string | null; name: string | null };
+}
+
+export interface Gateway {
+  /** `serverName` narrows the view to one server, whose names are then unprefixed and unchanged. */
+  view(principal: Principal, serverName: string | undefined): GatewayView;
+  reload(config: Config): Promise<void>;
+  status(): readonly JsonObject[];
+  close(): Promise<void>;
+}
