@@ -35,6 +35,9 @@ export const CONNECTION_COUNT_MAX = 10_000;
 /** Exchanges in progress at once (open streams included). */
 export const EXCHANGE_COUNT_MAX = 10_000;
 
+/** Body bytes read from sockets, in either direction, after which the memory of those that have passed is collected. */
+export const PASSED_BYTES_MAX = 4 * MIB;
+
 /** Attempts after the first (`retries`). */
 export const RETRY_COUNT_DEFAULT = 3;
 /** `retries` may not be set higher. */
@@ -157,6 +160,11 @@ export const PEER_CALL_COUNT_MAX = 1_024;
 export const PARKED_CALL_MS_MAX = 10 * MINUTE;
 /** Such calls at once on one connection; beyond it questions are refused. */
 export const PARKED_CALL_COUNT_MAX = 256;
+/**
+ * A cancelled call counts as in progress this long unless its server answers: it may still ask, and such a question
+ * must not be taken for one of another call.
+ */
+export const CANCELLED_CALL_MS = 30 * SECOND;
 /** Questions of one call that wait for answers. */
 export const QUESTION_COUNT_MAX = 16;
 /** After a question further ones of the same call are waited for this long, so that they are asked together. */
@@ -167,8 +175,6 @@ export const LOG_LEVEL_MS_MAX = 2 * SECOND;
 export const ERA_PROBE_MS_MAX = 3 * SECOND;
 /** How long a server may take to confirm a subscription. */
 export const SUBSCRIBE_MS_MAX = 10 * SECOND;
-/** Resources subscribed to on one connection. */
-export const SUBSCRIPTION_COUNT_MAX = 1_024;
 
 /**
  * A name of a tool or prompt in a merged catalog. Model providers allow 64 characters, and common clients put
@@ -209,6 +215,8 @@ export const CHANGE_COALESCE_MS = 100;
 export const VIEW_COUNT_MAX = 1_024;
 /** Resource links of results, per view, that are in no list, so that reading one finds the server it came from. */
 export const RESOURCE_LINK_COUNT_MAX = 4_096;
+/** Resources subscribed to at one server, by all who share it. */
+export const RESOURCE_SUBSCRIPTION_COUNT_MAX = 4_096;
 /** Resources that the clients of one view are subscribed to at once. */
 export const VIEW_SUBSCRIPTION_COUNT_MAX = 1_000;
 /** Connections and children for the servers of all principals at once. */
@@ -281,7 +289,36 @@ export const CARD_MS_MAX = 60 * MINUTE;
 export const MIRRORED_TOOL_COUNT_MAX = 10_000;
 /** Pages of `tools/list` read to learn which headers a tool wants. */
 export const MIRROR_PAGE_COUNT_MAX = 100;
-/** Time for a server to acknowledge `subscriptions/listen`. */
-export const LISTEN_ACK_MS_MAX = 30 * SECOND;
 /** Resources of one server that are watched at once for one scope. */
 export const WATCHED_RESOURCE_COUNT_MAX = 1_000;
+
+/** A message of a client to the gateway, which reads it whole. */
+export const GATEWAY_BODY_BYTES_MAX = 16 * MIB;
+/** How long a session of an older revision is known by its id; its state in memory goes earlier. */
+export const SESSION_MS_MAX = 30 * 24 * 60 * MINUTE;
+/** What a client says of itself, within the id of its session; extensions are left out beyond it. */
+export const SESSION_CLAIM_BYTES_MAX = 4 * KIB;
+/** Sessions with a state in memory; beyond it the longest unused one loses its log level and subscriptions. */
+export const SESSION_COUNT_MAX = 2_048;
+/** A session without a stream and a call for so long loses its state; its id stays good. */
+export const SESSION_IDLE_MS = 60 * MINUTE;
+/** Ended sessions whose ids are refused; beyond it the oldest is forgotten. */
+export const SESSION_ENDED_COUNT_MAX = 10_000;
+/** Requests in progress of one session. */
+export const SESSION_CALL_COUNT_MAX = 1_024;
+/** Event streams that one session holds open for what belongs to no request. */
+export const SESSION_STREAM_COUNT_MAX = 4;
+/** Questions that wait for the answer of one client of an older revision. */
+export const SESSION_QUESTION_COUNT_MAX = 256;
+/** How long a client of an older revision may take to answer; below the time for which a server is kept waiting. */
+export const QUESTION_MS_MAX = 9 * MINUTE;
+/** How often one request may be asked back before it is given up. */
+export const QUESTION_ROUND_COUNT_MAX = 8;
+/** Pause before a request is repeated whose server asked nothing but to come again. */
+export const QUESTION_PAUSE_MS = 250;
+/** Changes that wait until a new `subscriptions/listen` is confirmed. */
+export const LISTEN_QUEUE_COUNT_MAX = 1_000;
+/** Resources that one `subscriptions/listen` or one session may name. */
+export const LISTEN_RESOURCE_COUNT_MAX = 256;
+/** Bytes of an event stream that wait for the client; a hint beyond it is dropped, anything else cuts the stream. */
+export const STREAM_QUEUE_BYTES_MAX = 4 * MIB;

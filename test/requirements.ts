@@ -48,6 +48,8 @@ const IDENTITY = {
   'identity.missing-401': 'A request without a token is 401 with WWW-Authenticate and a JSON body.',
   'identity.malformed-401': 'A malformed Authorization header is 401 with WWW-Authenticate and a JSON body.',
   'identity.unknown-401': 'An unknown token is 401 with WWW-Authenticate and the same JSON body as a malformed one.',
+  'identity.no-users': 'Without any user everybody is 401 and is told how to add one.',
+  'identity.anonymous': 'With `auth: none` everybody is the principal `anonymous`.',
   'identity.refused-not-forwarded': 'Nothing of a refused request reaches an upstream.',
   'identity.refused-one-entry': 'A refused request is one entry in the log.',
   'identity.token-add': '`token add` prints the token once and stores its digest.',
@@ -107,6 +109,7 @@ const RETRIES = {
   'retries.timeout-first-byte': 'The first-byte timeout ends a request that is not answered.',
   'retries.timeout-idle': 'The idle timeout ends an answer that falls silent.',
   'retries.attempts-logged': 'The number of attempts is in the log.',
+  'retries.protocol': 'What is no HTTP answer, or leads elsewhere, is 502 at once and followed nowhere.',
   'retries.unreachable': 'An unreachable upstream is 502, one that does not answer in time 504.',
 } as const;
 
@@ -125,6 +128,7 @@ const LOG = {
   'log.redaction': 'No configured secret and no token is in any output.',
   'log.many-writers': 'Ten clients with a thousand requests each give ten thousand whole entries.',
   'log.kill-nine': 'After kill -9 every answered request is in the file, in whole lines.',
+  'log.clock-step': 'A step of the wall clock leaves order and latency as they are, and is told.',
   'log.unwritable-at-start': 'A log that cannot be opened at start is exit 73 with path and reason.',
   'log.unwritable-while-running': 'When the log cannot be written, entries go to standard error and /readyz is 503.',
 } as const;
@@ -168,6 +172,8 @@ const GUARD = {
   'guard.request-ids': 'A sane X-Request-Id is kept, any other replaced; it goes up, comes down and is logged.',
   'guard.health': '/healthz, /readyz and /health answer without a token.',
   'guard.well-known': 'The well-known paths are always answered here.',
+  'guard.not-http': 'What is no HTTP request is refused, and is one entry for each connection.',
+  'guard.loop': 'A request that comes back to the mcproxy that sent it is refused.',
 } as const;
 
 /** mcproxy check. */

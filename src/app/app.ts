@@ -5,34 +5,23 @@
  * what is gone is drained; any failure leaves the old state untouched and is returned. Reading files, signals and
  * sockets of the operator belong to the caller, who passes in `load`.
  */
-import { randomBytes } from 'node:crypto';
-
 import type { Readiness } from '../admin/health.ts';
 import { makeSealer } from '../auth/seal.ts';
 import { describeDiff, diffConfig } from '../config/diff.ts';
 import { ProxyError } from '../errors.ts';
-import { openListener, type Listener } from '../http/server.ts';
+import { recordFailure, type Exchange } from '../http/exchange.ts';
+import { CLIENT_LINGER_MS_MAX } from '../limits.ts';
 import { formatEntry } from '../log/access.ts';
 import type { Diag } from '../log/diag.ts';
 import { openLineWriter, type LineWriter } from '../log/ndjson.ts';
-import type { Clock, Config, Entry, Problem } from '../model.ts';
+import type { Clock, Config, Entry, HttpServerConfig, Problem } from '../model.ts';
 import { createUpstreamPool, type UpstreamPool } from '../upstream/pool.ts';
+import { openDoor, type Door } from './door.ts';
 import type { LoadedConfig } from './load.ts';
+import { openMessagePath, type MessagePath } from './messages.ts';
+import { failureProblem, giveUpPort, stopping, type ReloadOptions, type ReloadResult } from './reload.ts';
 import { createServe, type Serve } from './serve.ts';
-import { httpServers, makeSnapshot, type Snapshot } from './snapshot.ts';
-
-export interface ReloadResult {
-  readonly ok: boolean;
-  /** One plain line per change. */
-  readonly changes: readonly string[];
-  readonly problems: readonly Problem[];
-  readonly dryRun: boolean;
-}
-
-export interface ReloadOptions {
-  readonly dryRun: boolean;
-  readonly cause: 'signal' | 'file' | 'admin';
-}
+import { hasServer, httpServers, isRevoked, makeSnapshot, type Snapshot } from './snapshot.ts';
 
 export interface App {
   /** Where it listens: `http://HOST:PORT`. */
@@ -51,6 +40,10 @@ export interface AppOptions {
   readonly config: Config;
   readonly diag: Diag;
   readonly clock: Clock;
+  /** Seals sessions and other handles that clients carry. */
+  readonly stateKey: Uint8Array;
+  /** What commands may inherit a few harmless variables from. */
+  readonly ambientEnv: Readonly<Record<string, string | undefined>>;
   /** Identifies this process in log entries. */
   readonly startId: string;
   load(): Promise<LoadedConfig>;
@@ -71,10 +64,15 @@ class RunningApp implements App {
   readonly #options: AppOptions;
   readonly #pool: UpstreamPool = createUpstreamPool();
   readonly #serve: Serve;
+  readonly #messages: MessagePath;
   readonly #startedMs: number;
   #snapshot: Snapshot;
   #log: LineWriter;
-  #listener: Listener | undefined;
+  /** Logs of earlier configurations, whose last lines may still be on their way. */
+  #logsClosed: Promise<unknown> = Promise.resolve();
+  #door: Door | undefined;
+  /** Earlier addresses with connections that are left; bounded by CONNECTION_COUNT_MAX for each. */
+  readonly #leaving = new Set<Door>();
   #seq = 0;
   #draining = false;
   #lastFailure: { readonly atMs: number; readonly problemCount: number } | undefined;
@@ -90,11 +88,22 @@ class RunningApp implements App {
     this.#clockOffsetMs = options.clock.wallMs() - options.clock.monotonicMs();
     options.diag.setLevel(options.config.log.level);
     options.diag.setRedactor(this.#snapshot.redactor);
+    const sealer = makeSealer(options.stateKey);
+    this.#messages = openMessagePath({
+      config: options.config,
+      clock: options.clock,
+      diag: options.diag,
+      pool: this.#pool,
+      sealer,
+      ambientEnv: options.ambientEnv,
+      logParams: () => this.#logParams(),
+    });
     this.#serve = createServe({
       clock: options.clock,
       diag: options.diag,
       pool: this.#pool,
-      sealer: makeSealer(randomBytes(32)),
+      sealer,
+      messages: this.#messages,
       snapshot: () => this.#snapshot,
       readiness: () => this.#readiness(),
       append: (entry, done) => this.#append(entry, done),
@@ -104,7 +113,7 @@ class RunningApp implements App {
   }
 
   get url(): string {
-    return this.#listener?.url ?? '';
+    return this.#door?.listener.url ?? '';
   }
 
   get config(): Config {
@@ -113,8 +122,8 @@ class RunningApp implements App {
 
   async start(): Promise<void> {
     try {
-      await this.#pool.prepare(httpServers(this.config));
-      this.#listener = await this.#listen(this.config);
+      await this.#prepare(httpServers(this.config));
+      this.#door = await this.#openDoor(this.config, (reason) => this.#options.diag.warn(reason));
     } catch (error) {
       this.#pool.close();
       await this.#log.close();
@@ -131,6 +140,7 @@ class RunningApp implements App {
 
   async #reloadNow(options: ReloadOptions): Promise<ReloadResult> {
     const { diag } = this.#options;
+    if (this.#draining) return stopping(options);
     const loaded = await this.#options.load();
     if (!options.dryRun) this.#options.onFiles?.(loaded.files);
     if (loaded.config === undefined) return this.#rejected(loaded.problems, options);
@@ -139,20 +149,15 @@ class RunningApp implements App {
     try {
       await this.#apply(loaded.config);
     } catch (thrown) {
-      const text = thrown instanceof ProxyError ? thrown.message : String(thrown);
-      const problem: Problem = {
-        severity: 'error',
-        file: loaded.files[0] ?? '',
-        position: undefined,
-        excerpt: undefined,
-        text,
-        fix: undefined,
-      };
+      if (this.#draining) return stopping(options);
+      const problem = failureProblem(loaded.files[0] ?? '', thrown);
       return this.#rejected([...loaded.problems, problem], options);
     }
+    const repaired = this.#lastFailure !== undefined;
     this.#lastFailure = undefined;
     this.#reloadCount += 1;
     if (changes.length > 0) diag.info('configuration reloaded', { cause: options.cause, changes: changes.join('; ') });
+    else if (repaired) diag.info('the configuration on disk is again the one in force', { cause: options.cause });
     return { ok: true, changes, problems: loaded.problems, dryRun: false };
   }
 
@@ -171,48 +176,64 @@ class RunningApp implements App {
     return { ok: false, changes: [], problems, dryRun: options.dryRun };
   }
 
-  /** Opens what is new, swaps, then lets go of what is old. */
+  /** Opens what is new, swaps, then lets go of what is old. A failure lets go of what is new instead. */
   async #apply(config: Config): Promise<void> {
     const before = this.config;
     const next = makeSnapshot(config);
-    await this.#pool.prepare([...httpServers(before), ...httpServers(config)]);
-    const log = config.log.file === before.log.file ? undefined : this.#openLog(config.log.file);
-    let listener: Listener | undefined;
+    let log: LineWriter | undefined;
+    let door: Door | undefined;
     try {
+      await this.#prepare([...httpServers(before), ...httpServers(config)]);
+      if (config.log.file !== before.log.file) log = this.#openLog(config.log.file);
       const moved = config.listen.host !== before.listen.host || config.listen.port !== before.listen.port;
-      if (moved) listener = await this.#listen(config);
+      // A port that is in use is no reason to wait: everything else, a revoked token for one, would wait with it.
+      if (moved) door = await this.#openDoor(config, () => giveUpPort(config, before));
+      if (this.#draining) throw new ProxyError('SHUTTING_DOWN', 'mcproxy is stopping');
     } catch (error) {
+      if (door !== undefined) this.#leave(door);
       await log?.close();
+      await this.#pool.prepare(httpServers(before));
       throw error;
     }
 
-    const oldLog = this.#log;
-    const oldListener = this.#listener;
+    // From here to the last line nothing can fail and nobody else gets a turn.
     this.#snapshot = next;
-    if (log !== undefined) this.#log = log;
-    if (listener !== undefined) this.#listener = listener;
-
     this.#options.diag.setLevel(config.log.level);
     this.#options.diag.setRedactor(next.redactor);
-    await this.#pool.prepare(httpServers(config));
-    if (log !== undefined) void oldLog.close();
-    if (listener !== undefined) {
-      this.#options.diag.info('listening', { url: listener.url });
-      void oldListener?.close();
+    if (log !== undefined) {
+      this.#logsClosed = Promise.all([this.#logsClosed, this.#log.close()]);
+      this.#log = log;
     }
-    this.#endRevoked();
+    if (door !== undefined) {
+      this.#options.diag.info('listening', { url: door.listener.url });
+      if (this.#door !== undefined) this.#leave(this.#door);
+      this.#door = door;
+    }
+    this.#endRevoked(before);
+    await this.#messages.reload(config);
+    await this.#pool.prepare(httpServers(config));
+  }
+
+  /** @throws {ProxyError} CONFIG_INVALID when a file that a server needs cannot be read */
+  async #prepare(servers: Iterable<HttpServerConfig>): Promise<void> {
+    try {
+      await this.#pool.prepare(servers);
+    } catch (cause) {
+      const reason = cause instanceof Error ? cause.message : String(cause);
+      throw new ProxyError('CONFIG_INVALID', `a server cannot be made ready: ${reason}`, { cause });
+    }
   }
 
   /** Streams of tokens that are no longer valid, or of servers no longer theirs, end now. */
-  #endRevoked(): void {
-    const { authenticator, config } = this.#snapshot;
+  #endRevoked(before: Config): void {
+    const stay = new Set(this.config.principals.map(({ id }) => id)); // Bounded by configuration.
+    for (const { id } of before.principals) if (!stay.has(id)) this.#messages.endPrincipal(id);
     for (const exchange of this.#serve.open) {
-      const { principal, upstream } = exchange.entry;
-      if (!exchange.streaming || principal === null || exchange.tokenDigest === null) continue;
-      const known = config.principals.find((each) => each.id === principal);
-      const valid = authenticator.stillValid(exchange.tokenDigest, principal);
-      const allowed = known === undefined || upstream === null || known.servers.has(upstream);
-      if (!valid || !allowed) exchange.stop?.('revoked');
+      const openEnded = isOpenEnded(exchange);
+      const ends = isRevoked(exchange, this.#snapshot) || (openEnded && !hasServer(exchange, this.#snapshot));
+      // What is not a stream is a call: it began with a valid token and gets its answer.
+      const stoppable = exchange.streaming || (openEnded && !exchange.response.headersSent);
+      if (ends && stoppable) exchange.stop?.('revoked');
     }
   }
 
@@ -227,24 +248,35 @@ class RunningApp implements App {
     });
   }
 
-  #listen(config: Config): Promise<Listener> {
-    return openListener({
-      ...config.listen,
-      onRequest: (request, response) => this.#serve.onRequest(request, response),
-      onMalformed: (error, socket) => this.#serve.onMalformed(error, socket),
-      onWaiting: (reason) => this.#options.diag.warn(reason),
+  async #openDoor(config: Config, onWaiting: (reason: string) => void): Promise<Door> {
+    return openDoor({
+      config,
+      serve: this.#serve,
+      diag: this.#options.diag,
+      onWaiting,
+      onClosed: (door) => this.#leaving.delete(door),
     });
+  }
+
+  /** Its connections are left to their answers. */
+  #leave(door: Door): void {
+    this.#leaving.add(door);
+    door.leave();
+  }
+
+  /** How the content of calls is made fit for the log now; undefined when it is not logged. */
+  #logParams(): ((params: unknown) => unknown) | undefined {
+    const { config, redactor } = this.#snapshot;
+    const mode = config.log.params;
+    return mode === 'none' ? undefined : (params) => redactor.value(params, mode);
   }
 
   #append(entry: Entry, done: (ok: boolean) => void): void {
     this.#noticeClockStep(entry.tsMs);
     this.#seq += 1;
-    if (entry.error !== null) entry.error = this.#snapshot.redactor.text(entry.error);
-    this.#log.append(formatEntry(entry, { seq: this.#seq, startId: this.#options.startId }), (ok) => {
-      done(ok);
-      // Connections that were busy when the drain began close with their answer.
-      if (this.#draining) setImmediate(() => this.#listener?.closeIdle());
-    });
+    const { redactor } = this.#snapshot;
+    for (const field of FREE_TEXT) if (entry[field] !== null) entry[field] = redactor.text(entry[field]);
+    this.#log.append(formatEntry(entry, { seq: this.#seq, startId: this.#options.startId }), done);
   }
 
   /** A Pi has no clock battery: its wall clock jumps when the network comes up. */
@@ -282,6 +314,7 @@ class RunningApp implements App {
       uptime_seconds: Math.round((this.#options.clock.monotonicMs() - this.#startedMs) / 1_000),
       readiness: this.#readiness(),
       servers: [...config.servers.values()].map(({ name, kind, enabled }) => ({ name, kind, enabled })),
+      peers: this.#messages.status(),
       users: config.principals.length,
       open_exchanges: this.#serve.open.size,
       entries: this.#seq,
@@ -293,31 +326,52 @@ class RunningApp implements App {
 
   /**
    * Order: stop accepting → end streams that wait for nobody → let calls finish within the grace → end the
-   * streams that are left, cut the rest → flush the log.
+   * streams that are left, cut the rest → flush the log. Exchanges are waited for, not connections: one on which
+   * nothing was asked keeps nobody.
    */
   async close(options: { graceMs?: number } = {}): Promise<void> {
     this.#draining = true;
-    await this.#reloading;
-    const closed = this.#listener?.close() ?? Promise.resolve();
+    if (this.#door !== undefined) this.#leave(this.#door);
+    this.#messages.drain();
     for (const exchange of this.#serve.open) {
-      if (exchange.streaming && exchange.request.method === 'GET') exchange.stop?.('shutdown');
+      if (exchange.streaming && isOpenEnded(exchange)) exchange.stop?.('shutdown');
     }
-    const graceMs = options.graceMs ?? this.config.shutdownGraceMs;
-    let timer: NodeJS.Timeout | undefined;
-    const grace = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, graceMs);
-    });
-    await Promise.race([closed, grace]);
-    clearTimeout(timer);
-    for (const exchange of this.#serve.open) exchange.stop?.(exchange.streaming ? 'shutdown' : 'abort');
+    await settled(this.#serve.idle(), options.graceMs ?? this.config.shutdownGraceMs);
+    for (const exchange of this.#serve.open) {
+      if (exchange.stop !== undefined) exchange.stop(exchange.streaming ? 'shutdown' : 'abort');
+      else recordFailure(exchange.entry, new ProxyError('SHUTTING_DOWN', 'mcproxy is stopping'));
+    }
     await this.#log.flush();
-    this.#listener?.abort();
-    await closed;
+    // The last bytes of what was just ended leave; a client that does not take them is cut.
+    await settled(this.#serve.idle(), CLIENT_LINGER_MS_MAX);
+    this.abort();
+    // Exchanges that were cut write their entry when their connection reports itself closed.
+    await settled(this.#serve.idle(), CLIENT_LINGER_MS_MAX);
+    await this.#messages.close();
     this.#pool.close();
-    await this.#log.close();
+    await Promise.all([this.#logsClosed, this.#log.close()]);
   }
 
   abort(): void {
-    this.#listener?.abort();
+    this.#door?.listener.abort();
+    for (const door of this.#leaving) door.listener.abort();
   }
+}
+
+/** Fields of an entry that say what a client or server sent, in their words. */
+const FREE_TEXT = ['route', 'rpcMethod', 'rpcName', 'error'] as const;
+
+/** Resolves with the promise, or without it after `ms`. */
+async function settled(promise: Promise<void>, ms: number): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, ms);
+  });
+  await Promise.race([promise, late]);
+  clearTimeout(timer);
+}
+
+/** A stream that no answer ends: it would outlast every grace. */
+function isOpenEnded({ request, entry }: Exchange): boolean {
+  return request.method === 'GET' || entry.rpcMethod === 'subscriptions/listen';
 }

@@ -1,11 +1,13 @@
 /**
- * The beginning of an exchange: clock, request id, trace and an empty log entry, before anything can fail.
+ * The beginning of an exchange: clock, request id, trace and an empty log entry, before anything can fail; and the
+ * register of those that have begun and are not over.
  *
  * `X-Request-Id` and `traceparent` are taken over when they are sane and minted otherwise (design: request ids), so
  * that one id finds a request in the client's log, in ours and in the upstream's.
  */
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Duplex } from 'node:stream';
 
 import { clientIp, type TrustedProxies } from '../http/client-ip.ts';
 import type { Exchange } from '../http/exchange.ts';
@@ -53,6 +55,62 @@ export function beginExchange(request: IncomingMessage, response: ServerResponse
       });
     },
   };
+}
+
+export interface Registry {
+  readonly open: ReadonlySet<Exchange>;
+  /** Holds the exchange until its answer or its connection is over. */
+  add(exchange: Exchange): void;
+  /** The open exchanges of one connection, in the order of their requests. */
+  on(socket: Duplex): readonly Exchange[];
+  /** Resolves when none is open. */
+  idle(): Promise<void>;
+}
+
+/** No exchange yet. */
+export function createRegistry(): Registry {
+  // Bounded by EXCHANGE_COUNT_MAX, both.
+  const open = new Set<Exchange>();
+  const bySocket = new WeakMap<Duplex, Set<Exchange>>();
+  let waiting: (() => void)[] = [];
+
+  const watch = (socket: Duplex): Set<Exchange> => {
+    // Bounded by EXCHANGE_COUNT_MAX.
+    const mine = new Set<Exchange>();
+    bySocket.set(socket, mine);
+    socket.once('close', () => {
+      for (const { response } of mine) closeQueued(response);
+    });
+    return mine;
+  };
+  return {
+    open,
+    add(exchange) {
+      const { socket } = exchange.request;
+      const mine = bySocket.get(socket) ?? watch(socket);
+      mine.add(exchange);
+      open.add(exchange);
+      exchange.response.once('close', () => {
+        mine.delete(exchange);
+        open.delete(exchange);
+        if (open.size > 0) return;
+        for (const resolve of waiting) resolve();
+        waiting = [];
+      });
+    },
+    on: (socket) => [...(bySocket.get(socket) ?? [])],
+    idle: () => (open.size === 0 ? Promise.resolve() : new Promise((resolve) => void waiting.push(resolve))),
+  };
+}
+
+/**
+ * When a connection ends, Node tells so only the answer whose turn it is. One of a pipelined request that still
+ * waits for its turn never hears of it (Node 20 to 24) and would be open for ever.
+ */
+function closeQueued(response: ServerResponse): void {
+  if (response.closed || response.socket !== null) return;
+  response.destroy();
+  response.emit('close');
 }
 
 /** An entry of which nothing is known but when it began. */

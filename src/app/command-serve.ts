@@ -29,7 +29,9 @@ import {
 } from './command.ts';
 import { startDemo, type Demo } from './demo.ts';
 import { loadConfig, type LoadedConfig } from './load.ts';
+import type { ReloadOptions, ReloadResult } from './reload.ts';
 import { problemsText } from './report.ts';
+import { loadStateKey } from './state-key.ts';
 import { catchSignals, type Signals } from './signals.ts';
 import { watchFiles, type FileWatch } from './watch.ts';
 
@@ -77,6 +79,8 @@ interface Running {
   readonly app: App;
   readonly watch: FileWatch;
   adminSocket: AdminSocket | undefined;
+  /** The last of the moves of the admin socket, which come one after the other. */
+  adminMoved: Promise<void>;
 }
 
 async function serve(invocation: Invocation, diag: Diag, signals: Signals): Promise<number> {
@@ -92,7 +96,7 @@ async function serve(invocation: Invocation, diag: Diag, signals: Signals): Prom
     if ('exitCode' in running) return running.exitCode;
     signals.onHangup(() => {
       running.app.reopenLog();
-      void reload(invocation, running, 'signal');
+      void reload(invocation, running, { diag, cause: 'signal' });
     });
     const ending = await signals.stop;
     return await stop(running, { diag, signals, failed: ending.exitCode !== EXIT.ok });
@@ -120,21 +124,23 @@ async function start(invocation: Invocation, beginning: Beginning): Promise<Runn
     diag,
     clock: CLOCK,
     startId: randomBytes(6).toString('hex'),
+    stateKey: loadState(invocation, diag),
+    ambientEnv: invocation.env,
     load: async () => whenGone(await loadFiles(invocation), demo),
     onLostEntries: (lines) => void invocation.stderr.write(lines),
     onFiles: (files) => void watch?.update(files),
   });
   let running: Running | undefined;
   const onChange = (): void => {
-    if (running !== undefined) void reload(invocation, running, 'file');
+    if (running !== undefined) void reload(invocation, running, { diag, cause: 'file' });
   };
   watch = watchFiles(first.files, onChange, {
     known: first.digests,
     onFallback: (reason) =>
       diag.warn('file events cannot be had; files are looked at twice a second instead', { reason }),
   });
-  running = { app, watch, adminSocket: undefined };
-  running.adminSocket = await openAdmin(invocation, running, diag);
+  running = { app, watch, adminSocket: undefined, adminMoved: Promise.resolve() };
+  await moveAdmin(invocation, running, diag);
   // The banner is for a person; the line is for everybody.
   if (demo !== undefined) invocation.stdout.write(demo.banner(app.url));
   diag.info(`listening on ${app.url}`);
@@ -163,32 +169,56 @@ async function stop(running: Running, how: { diag: Diag; signals: Signals; faile
   return exitCode;
 }
 
-/** Reads the files again; what is wrong goes to the diagnostic log, since nobody waits for an answer. */
-async function reload(invocation: Invocation, running: Running, cause: 'signal' | 'file'): Promise<void> {
-  const result = await running.app.reload({ dryRun: false, cause });
-  if (!result.ok) invocation.stderr.write(problemsText(result.problems));
+interface ReloadCause {
+  readonly diag: Diag;
+  readonly cause: 'signal' | 'file';
 }
 
-function openAdmin(invocation: Invocation, running: Running, diag: Diag): Promise<AdminSocket | undefined> {
-  const { app } = running;
-  return adminPath(app.config, invocation.env).then((path) => {
-    if (path === undefined) {
+/** Reads the files again; what is wrong goes to the diagnostic log, since nobody waits for an answer. */
+async function reload(invocation: Invocation, running: Running, { diag, cause }: ReloadCause): Promise<void> {
+  const result = await running.app.reload({ dryRun: false, cause });
+  if (!result.ok) invocation.stderr.write(problemsText(result.problems));
+  else await moveAdmin(invocation, running, diag);
+}
+
+/** Opens the admin socket where the configuration wants it, then closes the one that was elsewhere. */
+function moveAdmin(invocation: Invocation, running: Running, diag: Diag): Promise<void> {
+  running.adminMoved = running.adminMoved.then(async () => {
+    const { app, adminSocket: old } = running;
+    const path = await adminPath(app.config, invocation.env);
+    if (path === undefined && old === undefined) {
       diag.info('there is no admin socket; `admin.socket` in mcproxy.yml gives it a place');
-      return undefined;
     }
-    return openAdminSocket({
+    if (path === undefined || path === old?.path) return;
+    const reloadByCommand = async (options: ReloadOptions): Promise<ReloadResult> => {
+      const result = await app.reload(options);
+      if (result.ok && !options.dryRun) await moveAdmin(invocation, running, diag);
+      return result;
+    };
+    const opened = await openAdminSocket({
       path,
       actions: {
-        reload: ({ dryRun }) => app.reload({ dryRun, cause: 'admin' }),
+        reload: ({ dryRun }) => reloadByCommand({ dryRun, cause: 'admin' }),
         status: () => app.status(),
       },
       onProblem: (reason) => diag.warn('admin socket', { reason }),
     });
+    if (opened === undefined) return;
+    running.adminSocket = opened;
+    // Not waited for: the command that asked for the reload may still be connected to it.
+    void old?.close();
   });
+  return running.adminMoved;
 }
 
 async function adminPath(config: Config, env: NodeJS.ProcessEnv): Promise<string | undefined> {
   return config.adminSocket ?? (await firstUsable(defaultSocketPaths(env)));
+}
+
+function loadState(invocation: Invocation, diag: Diag): Uint8Array {
+  const { key, trouble } = loadStateKey(invocation.env);
+  if (trouble !== undefined) diag.info('sessions end with this process', { reason: trouble });
+  return key;
 }
 
 function loadFiles(invocation: Invocation): Promise<LoadedConfig> {

@@ -1,12 +1,16 @@
 /**
  * What a path leads to.
  *
- * Pure; the table of URLs in the README is this file in prose. Whether the caller may go there is decided later.
+ * The table of URLs in the README is this file in prose. A path is compared as it is: the guard let only plain ones
+ * pass. Whether the caller may go there is decided later.
  */
+import type { ServerConfig } from '../model.ts';
 
 export type RoutePart = 'mcp' | 'sse' | 'messages';
 
 export type Route =
+  /** Everything that the principal may use, as one server: `/mcp`, `/sse`, `/messages`. */
+  | { readonly kind: 'all'; readonly part: RoutePart }
   /** One server: `/{server}/mcp`, `/{server}/sse`, `/{server}/messages`. */
   | { readonly kind: 'server'; readonly serverName: string; readonly part: RoutePart }
   | { readonly kind: 'health'; readonly path: '/healthz' | '/readyz' | '/health' }
@@ -17,6 +21,9 @@ const SERVER_PATH = /^\/([A-Za-z0-9_-]{1,32})\/(mcp|sse|messages)$/;
 /** @param path below the prefix, normalised by the guard */
 export function findRoute(path: string): Route {
   if (path === '/healthz' || path === '/readyz' || path === '/health') return { kind: 'health', path };
+  if (path === '/mcp' || path === '/sse' || path === '/messages') {
+    return { kind: 'all', part: path.slice(1) as RoutePart };
+  }
   const match = SERVER_PATH.exec(path);
   if (match?.[1] !== undefined && match[2] !== undefined) {
     return { kind: 'server', serverName: match[1], part: match[2] as RoutePart };
@@ -30,3 +37,14 @@ export const METHODS: Readonly<Record<RoutePart, readonly string[]>> = {
   sse: ['GET'],
   messages: ['POST'],
 };
+
+/**
+ * Which path serves a part of one server: bytes are relayed where client and server speak the same transport, else
+ * messages are translated. Passthrough is relayed always, because only the relay leaves the client's token in place.
+ */
+export function choosePath(server: ServerConfig, part: RoutePart): 'relay' | 'messages' {
+  if (server.kind === 'stdio') return 'messages';
+  if (server.credential.type === 'passthrough') return 'relay';
+  if (server.transport === 'sse') return part === 'mcp' ? 'messages' : 'relay';
+  return server.transport === 'streamable' && part !== 'mcp' ? 'messages' : 'relay';
+}

@@ -14,16 +14,19 @@ import { challenge, type Authenticated } from '../auth/authenticate.ts';
 import type { Sealer } from '../auth/seal.ts';
 import { ProxyError } from '../errors.ts';
 import { clientIp } from '../http/client-ip.ts';
-import { asProxyError, type Exchange } from '../http/exchange.ts';
+import { asProxyError, recordFailure, type Exchange } from '../http/exchange.ts';
 import { guardHead, guardMcp } from '../http/guard.ts';
+import { refuseOnSocket } from '../http/malformed.ts';
 import { sendFailure, sendJson } from '../http/reply.ts';
 import { EXCHANGE_COUNT_MAX } from '../limits.ts';
 import type { Diag } from '../log/diag.ts';
 import type { Clock, Entry, Principal, ServerConfig } from '../model.ts';
 import { relay } from '../relay/relay.ts';
+import { cameFromHere } from '../upstream/outbound.ts';
 import type { UpstreamPool } from '../upstream/pool.ts';
-import { beginExchange, emptyEntry } from './begin.ts';
-import { findRoute, METHODS, type Route } from './routes.ts';
+import { beginExchange, createRegistry, emptyEntry } from './begin.ts';
+import type { MessagePath } from './messages.ts';
+import { choosePath, findRoute, METHODS, type Route } from './routes.ts';
 import type { Snapshot } from './snapshot.ts';
 
 export interface ServeOptions {
@@ -31,6 +34,7 @@ export interface ServeOptions {
   readonly diag: Diag;
   readonly pool: UpstreamPool;
   readonly sealer: Sealer;
+  readonly messages: MessagePath;
   snapshot(): Snapshot;
   readiness(): Readiness;
   /** Writes one entry; `done` follows when it is in the file (true) or could not be put there (false). */
@@ -42,18 +46,20 @@ export interface ServeOptions {
 
 export interface Serve {
   onRequest(request: IncomingMessage, response: ServerResponse): void;
-  onMalformed(error: NodeJS.ErrnoException, socket: Duplex): void;
-  /** Exchanges whose answer is not complete. */
+  onMalformed(failure: ProxyError, socket: Duplex): void;
+  /** Exchanges whose answer has not left completely. */
   readonly open: ReadonlySet<Exchange>;
+  /** Resolves when none is open. */
+  idle(): Promise<void>;
 }
 
 /** The request side of a running mcproxy. */
 export function createServe(options: ServeOptions): Serve {
-  // Bounded by EXCHANGE_COUNT_MAX.
-  const open = new Set<Exchange>();
+  const registry = createRegistry();
 
   return {
-    open,
+    open: registry.open,
+    idle: () => registry.idle(),
     onRequest(request, response) {
       const snapshot = options.snapshot();
       const exchange = beginExchange(request, response, {
@@ -61,18 +67,19 @@ export function createServe(options: ServeOptions): Serve {
         trusted: snapshot.trustedProxies,
         append: (entry, done) => options.append(entry, done),
       });
-      open.add(exchange);
-      response.on('close', () => open.delete(exchange));
+      registry.add(exchange);
       try {
-        if (open.size > EXCHANGE_COUNT_MAX)
+        if (registry.open.size > EXCHANGE_COUNT_MAX)
           throw new ProxyError('OVERLOADED', 'too many exchanges are open', RETRY_SOON);
         dispatch(exchange, snapshot, options);
       } catch (thrown) {
-        answerThrown(exchange, thrown, options.diag);
+        const error = asProxyError(thrown);
+        if (error.code === 'INTERNAL') reportInternal(options.diag, exchange, error);
+        sendFailure(exchange, error);
       }
     },
-    onMalformed(error, socket) {
-      refuseMalformed(error, socket, options);
+    onMalformed(failure, socket) {
+      refuseMalformed(failure, socket, { ...options, exchanges: registry.on(socket) });
     },
   };
 }
@@ -84,6 +91,7 @@ function dispatch(exchange: Exchange, snapshot: Snapshot, options: ServeOptions)
   exchange.path = target.path;
   exchange.query = target.query;
   exchange.entry.route = target.path;
+  if (cameFromHere(exchange.request.headers.via)) throw looped();
   const route = findRoute(target.path);
   if (route.kind === 'health') return sendHealth(exchange, route, { snapshot, options });
   if (isDiscoveryProbe(target.path)) return sendJson(exchange, 404, { body: NO_DISCOVERY });
@@ -93,11 +101,22 @@ function dispatch(exchange: Exchange, snapshot: Snapshot, options: ServeOptions)
 
   const by = admit(exchange, route, snapshot);
   if (route.kind === 'unknown') throw unknownRoute();
+  if (route.kind === 'all') {
+    guardMcp(exchange.request, METHODS[route.part]);
+    return options.messages.serve(exchange, { principal: by.principal, serverName: undefined, part: route.part });
+  }
   const server = by.principal.servers.get(route.serverName);
   if (server === undefined) throw unknownRoute();
   exchange.entry.upstream = server.name;
   guardMcp(exchange.request, METHODS[route.part]);
   relayTo(exchange, { server, principal: by.principal, part: route.part }, { snapshot, options });
+}
+
+/** Otherwise it would go round until something runs out. */
+function looped(): ProxyError {
+  const text =
+    'this request was sent by this mcproxy itself: the url of one of its servers leads back to it; correct it';
+  return new ProxyError('REQUEST_INVALID', text);
 }
 
 /** One body for a server that does not exist and one that is not this user's. */
@@ -152,8 +171,8 @@ function relayTo(exchange: Exchange, chosen: Chosen, here: { snapshot: Snapshot;
   const { server, principal, part } = chosen;
   const { config, redactor } = here.snapshot;
   if (!server.enabled) throw new ProxyError('UPSTREAM_NOT_READY', `server ${server.name} is disabled`);
-  if (server.kind === 'stdio') {
-    throw new ProxyError('UPSTREAM_NOT_READY', `server ${server.name} is a local command, which is not served yet`);
+  if (server.kind === 'stdio' || choosePath(server, part) === 'messages') {
+    return here.options.messages.serve(exchange, { principal, serverName: server.name, part });
   }
   const { params } = config.log;
   relay(
@@ -211,13 +230,17 @@ function reportInternal(diag: Diag, exchange: Exchange, error: ProxyError): void
   diag.error('internal error', { request_id: exchange.entry.requestId, cause });
 }
 
+interface MalformedOptions extends ServeOptions {
+  /** Those of the connection that are not complete. */
+  readonly exchanges: readonly Exchange[];
+}
+
 /** A request that could not be parsed has no exchange, but an entry all the same. */
-function refuseMalformed(error: NodeJS.ErrnoException, socket: Duplex, options: ServeOptions): void {
-  const { bytesRead, remoteAddress } = socket as Duplex & { bytesRead?: number; remoteAddress?: string };
-  // A connection that ended between requests, or never sent a byte, was no request.
-  if (error.code === 'ECONNRESET' || error.code === 'EPIPE' || bytesRead === 0) return void socket.destroy();
-  const failure = malformed(error.code ?? '');
+function refuseMalformed(failure: ProxyError, socket: Duplex, options: MalformedOptions): void {
+  const broken = options.exchanges.find(({ request }) => !request.complete);
+  if (broken !== undefined) return breakOff(broken, failure, { socket, alone: options.exchanges.length === 1 });
   const { spec } = failure;
+  const { remoteAddress } = socket as Duplex & { remoteAddress?: string };
   const entry: Entry = {
     ...emptyEntry(options.clock),
     clientIp: clientIp(remoteAddress, undefined, undefined),
@@ -227,33 +250,24 @@ function refuseMalformed(error: NodeJS.ErrnoException, socket: Duplex, options: 
     errorCode: failure.code,
     error: failure.message,
   };
+  const last = options.exchanges.at(-1);
   options.append(entry, () => {
-    if (!socket.writable) return void socket.destroy();
-    const body = JSON.stringify({
-      jsonrpc: '2.0',
-      id: null,
-      error: {
-        code: spec.rpc,
-        message: failure.message,
-        data: { source: 'mcproxy', code: failure.code, request_id: entry.requestId },
-      },
-    });
-    socket.end(
-      `HTTP/1.1 ${spec.http} ${REASON[spec.http] ?? 'Bad Request'}\r\nContent-Type: application/json\r\n` +
-        `Content-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
-    );
+    const refuse = (): void => refuseOnSocket(socket, failure, entry.requestId);
+    if (last === undefined || last.response.closed) return refuse();
+    // Bytes of ours between those of an answer would be taken for a part of it.
+    last.response.on('close', refuse);
   });
 }
 
-const REASON: Readonly<Record<number, string>> = {
-  400: 'Bad Request',
-  408: 'Request Timeout',
-  431: 'Request Header Fields Too Large',
-};
-
-function malformed(code: string): ProxyError {
-  if (code === 'HPE_HEADER_OVERFLOW') return new ProxyError('HEADERS_TOO_LARGE', 'the request headers are too large');
-  if (code === 'ERR_HTTP_REQUEST_TIMEOUT')
-    return new ProxyError('REQUEST_TIMEOUT', 'the request headers did not arrive in time');
-  return new ProxyError('REQUEST_INVALID', `the request is not valid HTTP/1.1 (${code})`);
+/** The body of an exchange cannot be parsed; its entry says why, and the end of the connection ends the rest of it. */
+function breakOff(exchange: Exchange, failure: ProxyError, here: { socket: Duplex; alone: boolean }): void {
+  const { entry, response } = exchange;
+  const { socket } = here;
+  // A body that merely ends too soon is a client that left, which whoever reads it says.
+  if (failure.code === 'CLIENT_GONE') return void socket.destroy();
+  recordFailure(entry, failure);
+  if (response.headersSent || !here.alone) return void socket.destroy();
+  entry.httpStatus = failure.spec.http;
+  entry.rpcError = failure.spec.rpc;
+  exchange.commit(() => refuseOnSocket(socket, failure, entry.requestId));
 }

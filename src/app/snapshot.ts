@@ -6,6 +6,7 @@
  */
 import { makeAuthenticator, type Authenticator } from '../auth/authenticate.ts';
 import { makeTrustedProxies, type TrustedProxies } from '../http/client-ip.ts';
+import type { Exchange } from '../http/exchange.ts';
 import type { GuardPolicy } from '../http/guard.ts';
 import { makeRedactor, type Redactor } from '../log/redact.ts';
 import type { Config, HttpServerConfig } from '../model.ts';
@@ -41,4 +42,21 @@ export function* httpServers(config: Config): Generator<HttpServerConfig> {
   for (const principal of config.principals) {
     for (const server of principal.servers.values()) if (server.kind === 'http') yield server;
   }
+}
+
+/** Whether the token that let the exchange in would not do so now. */
+export function isRevoked({ entry, tokenDigest }: Exchange, { authenticator, config }: Snapshot): boolean {
+  const { principal, upstream } = entry;
+  if (principal === null) return false;
+  if (tokenDigest !== null) return !authenticator.stillValid(tokenDigest, principal);
+  // Without a token of ours only a passthrough server lets anybody in.
+  const server = config.servers.get(upstream ?? '');
+  return server?.kind === 'http' && server.credential.type !== 'passthrough';
+}
+
+/** Whether the server of the exchange is still there for its principal. */
+export function hasServer({ entry }: Exchange, { config }: Snapshot): boolean {
+  if (entry.upstream === null) return true;
+  const principal = config.principals.find(({ id }) => id === entry.principal);
+  return (principal?.servers ?? config.servers).get(entry.upstream)?.enabled === true;
 }

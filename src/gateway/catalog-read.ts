@@ -15,7 +15,7 @@ import {
 } from '../limits.ts';
 import { isObject } from '../mcp/jsonrpc.ts';
 import { RPC_ERROR } from '../mcp/protocol.ts';
-import type { JsonObject, McpOutcome, McpPeer } from '../mcp/waist.ts';
+import type { JsonObject, McpOutcome, McpPeer, McpRequest } from '../mcp/waist.ts';
 import { settleWithin } from './deadline.ts';
 import type { OnDiag } from './diag.ts';
 
@@ -56,7 +56,7 @@ export interface ServerList {
 
 export interface ReadOptions {
   readonly serverName: string;
-  readonly peer: McpPeer;
+  readonly peer: Pick<McpPeer, 'describe' | 'call'>;
   readonly onDiag: OnDiag;
 }
 
@@ -79,8 +79,9 @@ export async function readList(kind: ListKind, options: ReadOptions): Promise<Se
 }
 
 function collectPages(kind: ListKind, options: ReadOptions): { list: Promise<ServerList>; cancel(): void } {
-  const pages = new PageCollector(LISTS[kind].key);
-  let cancelled = false;
+  const pages = createPages(LISTS[kind].key);
+  const abort = new AbortController();
+  const { signal } = abort;
   let cancelPage: (() => void) | undefined;
   async function collect(): Promise<ServerList> {
     let cursor: string | undefined;
@@ -91,8 +92,8 @@ function collectPages(kind: ListKind, options: ReadOptions): { list: Promise<Ser
       const page = readPage(await call.outcome, { kind, serverName: options.serverName });
       if (page === undefined) return pages.finish(false);
       cursor = pages.add(page);
-    } while (cursor !== undefined && !pages.isFull && !cancelled);
-    if (cursor !== undefined && !cancelled) {
+    } while (cursor !== undefined && !pages.isFull && !signal.aborted);
+    if (cursor !== undefined && !signal.aborted) {
       const count = pages.count;
       options.onDiag('warn', 'a list of a server is too long or never ends; the rest of it is not served', {
         server: options.serverName,
@@ -105,7 +106,7 @@ function collectPages(kind: ListKind, options: ReadOptions): { list: Promise<Ser
   return {
     list: collect(),
     cancel() {
-      cancelled = true;
+      abort.abort();
       cancelPage?.();
     },
   };
@@ -113,20 +114,63 @@ function collectPages(kind: ListKind, options: ReadOptions): { list: Promise<Ser
 
 const SILENT = { onProgress(): void {}, onLog(): void {} };
 
-function listRequest(
-  method: string,
-  cursor: string | undefined,
-): {
-  method: string;
-  params: JsonObject;
-  clientCapabilities: JsonObject;
-  clientInfo: undefined;
-  logLevel: undefined;
-  wantsProgress: false;
-} {
+function listRequest(method: string, cursor: string | undefined): McpRequest {
   const params = cursor === undefined ? {} : { cursor };
   // What is listed goes to several clients, so it must not depend on what one of them can do.
   return { method, params, clientCapabilities: {}, clientInfo: undefined, logLevel: undefined, wantsProgress: false };
+}
+
+interface Pages {
+  readonly count: number;
+  readonly isFull: boolean;
+  /** Takes a page and returns the cursor to go on with; undefined at the end. */
+  add(page: Page): string | undefined;
+  finish(cut: boolean): ServerList;
+}
+
+/** What the pages of one list add up to. */
+function createPages(key: string): Pages {
+  const items: JsonObject[] = [];
+  const keys = new Set<string>(); // Bounded by CATALOG_ITEM_COUNT_MAX.
+  const cursors = new Set<string>(); // Bounded by CATALOG_PAGE_COUNT_MAX.
+  let pageCount = 0;
+  let charCount = 0;
+  let ttlMs = Number.POSITIVE_INFINITY;
+  let scope: 'public' | 'private' = 'public';
+  const hasRoom = (): boolean => charCount < CATALOG_CHARS_MAX && items.length < CATALOG_ITEM_COUNT_MAX;
+  return {
+    get count() {
+      return items.length;
+    },
+    get isFull() {
+      return pageCount >= CATALOG_PAGE_COUNT_MAX || !hasRoom();
+    },
+    add(page) {
+      pageCount += 1;
+      ttlMs = Math.min(ttlMs, page.ttlMs);
+      if (page.scope === 'private') scope = 'private';
+      for (const item of page.items) {
+        if (!isObject(item)) continue;
+        const name = item[key];
+        if (typeof name !== 'string' || keys.has(name) || !hasRoom()) continue;
+        keys.add(name);
+        items.push(item);
+        charCount += JSON.stringify(item).length;
+      }
+      if (page.cursor === undefined) return undefined;
+      // A cursor that was there before would lead in a circle.
+      if (cursors.has(page.cursor)) pageCount = CATALOG_PAGE_COUNT_MAX;
+      cursors.add(page.cursor);
+      return page.cursor;
+    },
+    finish: (cut) => ({
+      items,
+      keys: [...keys],
+      ttlMs: Number.isFinite(ttlMs) ? ttlMs : 0,
+      scope: pageCount === 0 ? 'private' : scope,
+      cut,
+    }),
+  };
 }
 
 interface Page {

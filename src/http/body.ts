@@ -9,6 +9,7 @@ import type { IncomingMessage } from 'node:http';
 
 import { ProxyError } from '../errors.ts';
 import { CLIENT_BODY_IDLE_MS_MAX, REPLAY_BYTES_MAX } from '../limits.ts';
+import { countPassed } from './passed-bytes.ts';
 
 export type RequestBody =
   | { readonly kind: 'whole'; readonly bytes: Buffer }
@@ -17,6 +18,8 @@ export type RequestBody =
 
 export interface BodyOptions {
   readonly bodyBytesMax: number;
+  /** Silence allowed between two pieces; the default is the bound. */
+  readonly idleMs?: number;
   /** Bytes as they arrive, for the observer; also called for those read later through `pumpBody`. */
   onBytes(chunk: Buffer): void;
   onReady(body: RequestBody): void;
@@ -43,7 +46,7 @@ export function readBody(request: IncomingMessage, options: BodyOptions): void {
 function collect(request: IncomingMessage, options: BodyOptions, length: number | undefined): void {
   const chunks: Buffer[] = [];
   let byteCount = 0;
-  const idle = setTimeout(() => finish(() => options.onFailure(tooSlow())), CLIENT_BODY_IDLE_MS_MAX);
+  const idle = setTimeout(() => finish(() => options.onFailure(tooSlow())), options.idleMs ?? CLIENT_BODY_IDLE_MS_MAX);
   const onData = (chunk: Buffer): void => {
     chunks.push(chunk);
     byteCount += chunk.length;
@@ -70,6 +73,8 @@ function collect(request: IncomingMessage, options: BodyOptions, length: number 
 export interface PumpOptions {
   readonly head: Buffer;
   readonly bodyBytesMax: number;
+  /** Silence allowed between two pieces; the default is the bound. */
+  readonly idleMs?: number;
   onBytes(chunk: Buffer): void;
   /** Takes a chunk; false asks to wait until `resume` of the pump is called. */
   write(chunk: Buffer): boolean;
@@ -82,7 +87,7 @@ export function pumpBody(request: IncomingMessage, options: PumpOptions): { resu
   let byteCount = options.head.length;
   // While we hold the client back ourselves, its silence is ours.
   const onIdle = (): unknown => (request.isPaused() ? idle.refresh() : fail(tooSlow()));
-  const idle = setTimeout(onIdle, CLIENT_BODY_IDLE_MS_MAX);
+  const idle = setTimeout(onIdle, options.idleMs ?? CLIENT_BODY_IDLE_MS_MAX);
   const stop = (): void => {
     clearTimeout(idle);
     request.off('data', onData).off('end', onEnd).off('close', onGone).off('error', onGone);
@@ -94,6 +99,7 @@ export function pumpBody(request: IncomingMessage, options: PumpOptions): { resu
   };
   const onData = (chunk: Buffer): void => {
     byteCount += chunk.length;
+    countPassed(chunk.length);
     options.onBytes(chunk);
     if (byteCount > options.bodyBytesMax) return fail(tooLarge(options.bodyBytesMax));
     idle.refresh();

@@ -4,7 +4,7 @@
  * Refuses what two parties could read differently (RFC 9112 §11.2 request smuggling), what a browser was tricked
  * into sending (DNS rebinding: MCP 2025-11-25 transports, Security Warning), and paths that are not in their
  * plain form. Everything downstream may rely on: each security-relevant field occurs at most once, the path is
- * normalised, Host and Origin are allowed. Pure but for the clock of nobody: it only reads the request.
+ * normalised, Host and Origin are allowed. It only reads the request.
  */
 import type { IncomingMessage } from 'node:http';
 import { isIP } from 'node:net';
@@ -49,6 +49,8 @@ const SINGLE = new Set([
 const LOOPBACK_NAME = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\]|\[::ffff:127(?:\.\d{1,3}){3}\])$/;
 const LOOPBACK_LISTEN = /^(?:localhost|127(?:\.\d{1,3}){3}|::1)$/;
 const PLAIN_PATH = /^(?:\/[A-Za-z0-9._~!$&'()*+,;=:@-]+)*\/?$/;
+/** Health probes, and what OAuth discovery asks for, come to the root whatever the prefix. */
+const AT_ROOT = /^\/(?:\.well-known\/.+|healthz|readyz|health|register|authorize|token)$/;
 const HOST = /^(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?$/;
 
 /** Checks the head of a request. @throws {ProxyError} REQUEST_INVALID, HEADER_MISMATCH, ORIGIN_REJECTED, ROUTE_UNKNOWN, HEADERS_TOO_LARGE */
@@ -135,9 +137,7 @@ function readTarget(target: string, prefix: string): GuardedTarget {
   if (prefix === '') return { path: trimmed, query };
   if (trimmed === prefix) return { path: '/', query };
   if (trimmed.startsWith(`${prefix}/`)) return { path: trimmed.slice(prefix.length), query };
-  // Health probes and discovery documents are asked for at the root whatever the prefix.
-  if (trimmed.startsWith('/.well-known/') || /^\/(?:healthz|readyz|health)$/.test(trimmed))
-    return { path: trimmed, query };
+  if (AT_ROOT.test(trimmed)) return { path: trimmed, query };
   throw new ProxyError('ROUTE_UNKNOWN', 'there is nothing at this path');
 }
 

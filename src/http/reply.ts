@@ -11,6 +11,7 @@ import type { IncomingMessage } from 'node:http';
 import { ProxyError } from '../errors.ts';
 import { CLIENT_LINGER_MS_MAX, CLIENT_WRITE_IDLE_MS_MAX } from '../limits.ts';
 import { recordFailure, type Exchange } from './exchange.ts';
+import { countPassed } from './passed-bytes.ts';
 
 /** Sends a JSON body of our own and commits the entry first. */
 export function sendJson(
@@ -150,6 +151,7 @@ class Stream {
     }
     for (const part of step.chunks) entry.bytesOut += part.length;
     this.#receivedBytes += chunk.length;
+    countPassed(chunk.length);
     this.#heartbeat?.refresh();
     const length = streaming ? undefined : this.#lengthDeclared;
     const complete = length === undefined ? step.complete : this.#receivedBytes >= length;

@@ -6,7 +6,7 @@
  * the business of `onRequest`; a request that could not even be parsed reaches `onMalformed` with its socket.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 
 import { ProxyError } from '../errors.ts';
@@ -15,9 +15,9 @@ import {
   CLIENT_KEEP_ALIVE_MS,
   CONNECTION_COUNT_MAX,
   HEADER_BYTES_MAX,
-  HEADER_COUNT_MAX,
   PORT_WAIT_MS_MAX,
 } from '../limits.ts';
+import { ambiguousRequest, malformedRequest } from './malformed.ts';
 
 export interface Listener {
   readonly host: string;
@@ -36,34 +36,40 @@ export interface ListenerOptions {
   readonly host: string;
   readonly port: number;
   onRequest(request: IncomingMessage, response: ServerResponse): void;
-  onMalformed(error: NodeJS.ErrnoException, socket: Duplex): void;
+  /** The socket is the receiver's to answer on and to close. */
+  onMalformed(failure: ProxyError, socket: Duplex): void;
+  /** The port is in use and is waited for; what this throws ends the waiting. */
   onWaiting?(reason: string): void;
+  /** A connection could not be accepted, for want of descriptors for one. */
+  onAcceptError?(error: Error): void;
+  /** Time for the headers of a request; the default is the bound. */
+  readonly headersMs?: number;
 }
 
 const PORT_RETRY_MS = 250;
+/** How often Node looks for late headers. */
+const HEADERS_CHECK_MS = 5_000;
 
 /** Opens the socket. @throws {ProxyError} LISTEN_FAILED when the address is in use, not ours, or not permitted. */
 export async function openListener(options: ListenerOptions): Promise<Listener> {
+  const { headersMs = CLIENT_HEADERS_MS_MAX } = options;
   const server = createServer({
     maxHeaderSize: HEADER_BYTES_MAX,
-    headersTimeout: CLIENT_HEADERS_MS_MAX,
+    headersTimeout: headersMs,
     // The body has its own idle bound (http/body): a total would cut long uploads on slow lines.
     requestTimeout: 0,
     keepAliveTimeout: CLIENT_KEEP_ALIVE_MS,
-    connectionsCheckingInterval: 5_000,
+    connectionsCheckingInterval: Math.min(headersMs, HEADERS_CHECK_MS),
     noDelay: true,
     requireHostHeader: false, // the guard answers that, with an entry
     insecureHTTPParser: false,
   });
   server.maxHeadersCount = 0; // the guard counts: Node would drop the surplus silently
   server.maxConnections = CONNECTION_COUNT_MAX;
-  server.on('request', (request, response) => options.onRequest(request, response));
-  server.on('clientError', (error, socket) => options.onMalformed(error, socket));
-  // 100-continue is answered by the guard's readiness to read; an Upgrade or CONNECT is not served here.
-  server.on('upgrade', (_request, socket) => refuseUpgrade(socket));
-  server.on('connect', (_request, socket) => refuseUpgrade(socket));
-
+  listenForRequests(server, options);
   await listen(server, options);
+  // Without a listener an error of `accept` would end the process.
+  server.on('error', (error) => options.onAcceptError?.(error));
   const address = server.address() as AddressInfo;
   const host = address.family === 'IPv6' ? `[${address.address}]` : address.address;
   return {
@@ -80,12 +86,47 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
   };
 }
 
-/** Largest header count that the guard lets pass; here because Node's own limit drops instead of refusing. */
-export const headerCountMax = HEADER_COUNT_MAX;
-
-function refuseUpgrade(socket: Duplex): void {
-  socket.end('HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n');
+function listenForRequests(server: Server, options: ListenerOptions): void {
+  const refused = new WeakSet<Duplex>();
+  const refuse = (failure: ProxyError, socket: Duplex): void => {
+    // Each further piece of bad input is another error of the same connection.
+    if (refused.has(socket)) return;
+    refused.add(socket);
+    options.onMalformed(failure, socket);
+  };
+  const onRequest = (request: IncomingMessage, response: ServerResponse): void => {
+    // What follows a refused request on its connection may be a part of it.
+    if (refused.has(request.socket)) return;
+    const failure = ambiguousRequest(request);
+    if (failure === undefined) options.onRequest(request, response);
+    else refuse(failure, request.socket);
+  };
+  server.on('request', onRequest);
+  server.on('checkContinue', (request, response) => {
+    request.once('resume', () => {
+      if (!response.headersSent) response.writeContinue();
+    });
+    onRequest(request, response);
+  });
+  // An expectation that we do not know may be passed over, and a 417 of Node's own would be no entry.
+  server.on('checkExpectation', onRequest);
+  server.on('clientError', (error, socket) => {
+    const failure = malformedRequest(error);
+    // A connection that broke, or whose client never sent a byte, was no request.
+    if (failure === undefined || (socket as Socket).bytesRead === 0) socket.destroy();
+    else refuse(failure, socket);
+  });
+  server.on('connect', (_request, socket) => {
+    // Node lets go of the socket, listeners included.
+    socket.on('error', () => undefined);
+    refuse(
+      new ProxyError('METHOD_NOT_ALLOWED', 'CONNECT is not served here: this is no forward proxy', NO_METHOD),
+      socket,
+    );
+  });
 }
+
+const NO_METHOD = { headers: { allow: 'GET, POST, DELETE' } };
 
 async function listen(server: Server, options: ListenerOptions): Promise<void> {
   const deadline = performance.now() + PORT_WAIT_MS_MAX;
@@ -102,12 +143,12 @@ async function listen(server: Server, options: ListenerOptions): Promise<void> {
 
 function listenOnce(server: Server, options: ListenerOptions): Promise<NodeJS.ErrnoException | undefined> {
   return new Promise((resolve) => {
-    const onError = (error: NodeJS.ErrnoException): void => resolve(error);
-    server.once('error', onError);
-    server.listen({ host: options.host, port: options.port }, () => {
-      server.off('error', onError);
-      resolve(undefined);
-    });
+    const settle = (error?: NodeJS.ErrnoException): void => {
+      server.off('error', settle).off('listening', settle);
+      resolve(error);
+    };
+    server.once('error', settle).once('listening', settle);
+    server.listen({ host: options.host, port: options.port });
   });
 }
 

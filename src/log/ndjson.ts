@@ -12,7 +12,7 @@ import fs from 'node:fs';
 import { ProxyError } from '../errors.ts';
 import { LOG_QUEUE_BYTES_MAX, LOG_RETRY_MS, LOG_STALL_MS_MAX } from '../limits.ts';
 import { closeFile, explain, isRemoved, leadsTo, openAppend, takeBack, type OpenFile } from './append-file.ts';
-import { createSwiftWrite } from './swift-write.ts';
+import { createSwiftWrite, type WriteCall } from './swift-write.ts';
 
 const NEWLINE = 0x0a;
 
@@ -36,13 +36,6 @@ export interface LineWriter {
   /** Flushes, then closes. Later appends are lost. */
   close(): Promise<void>;
 }
-
-/** `fs.write` as it is used here; replaced by tests that need a failure at a chosen call. */
-export type WriteCall = (
-  fd: number,
-  bytes: Buffer,
-  callback: (error: NodeJS.ErrnoException | null, writtenBytes: number) => void,
-) => void;
 
 export interface LineWriterOptions {
   /** The file, or `-` for standard output. */
@@ -214,7 +207,7 @@ class NdjsonWriter implements LineWriter {
     this.#batch = newBatch();
     if (wholeCount < lines.length) this.#lose(lines.slice(wholeCount));
     this.#note(reason ?? this.#openTrouble);
-    for (let index = 0; index < dones.length; index += 1) dones[index]?.(index < wholeCount);
+    tellAll(dones, wholeCount);
     for (const resolve of flushed) resolve();
     if (this.#state === 'stalled') return;
     if (this.#reopenWanted) this.#followPath();
@@ -284,6 +277,19 @@ class NdjsonWriter implements LineWriter {
         this.#file = undefined;
       }
       this.#note(this.#openTrouble);
+    }
+  }
+}
+
+/** A `done` that throws is a bug; it must not take the others' answers or the log with it, nor be swallowed. */
+function tellAll(dones: readonly (Done | undefined)[], wholeCount: number): void {
+  for (let index = 0; index < dones.length; index += 1) {
+    try {
+      dones[index]?.(index < wholeCount);
+    } catch (error) {
+      process.nextTick(() => {
+        throw error;
+      });
     }
   }
 }

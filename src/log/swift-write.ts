@@ -10,7 +10,13 @@
 import fs from 'node:fs';
 
 import { LOG_ASYNC_MS, LOG_SYNC_MS_MAX } from '../limits.ts';
-import type { WriteCall } from './ndjson.ts';
+
+/** `fs.write` as it is used here; replaced by tests that need a failure at a chosen call. */
+export type WriteCall = (
+  fd: number,
+  bytes: Buffer,
+  callback: (error: NodeJS.ErrnoException | null, writtenBytes: number) => void,
+) => void;
 
 /** @param monotonicMs the clock that tells whether the disk was slow */
 export function createSwiftWrite(monotonicMs: () => number = () => performance.now()): WriteCall {

@@ -7,6 +7,7 @@
  * follows `$ref`, and takes time linear in its size at any depth. Source: MCP 2026-07-28 streamable-http, Custom
  * Headers from Tool Parameters; SEP-2243.
  */
+import { HEADER_COUNT_MAX } from '../limits.ts';
 import { isToken } from '../text/headers.ts';
 import { encodeParam } from './header-value.ts';
 import { isObject, type JsonObject } from './jsonrpc.ts';
@@ -31,10 +32,19 @@ const NESTED = ['items', 'prefixItems', 'contains', 'additionalProperties', 'pro
 /** Keywords whose value is a map of schemas, besides `properties`. */
 const NESTED_MAPS = ['patternProperties', 'dependentSchemas', '$defs', 'definitions'];
 
-/** A schema yet to be looked at; `path` is undefined where no annotation may stand. */
+/** A property and those around it; linked, because copied paths of a deep schema would not fit into memory. */
+interface Step {
+  readonly name: string;
+  readonly above: Step | undefined;
+}
+
+/** A schema yet to be looked at. */
 interface Place {
   readonly schema: unknown;
-  readonly path: readonly string[] | undefined;
+  /** It is reached through `properties` alone. */
+  readonly isPlain: boolean;
+  /** The property that it describes; undefined for the schema of all arguments. */
+  readonly step: Step | undefined;
 }
 
 /** The annotated properties of an input schema, or why the tool may not be offered over HTTP. */
@@ -42,43 +52,48 @@ export function findParamHeaders(inputSchema: unknown): ParamHeaders {
   const headers: ParamHeader[] = [];
   const names = new Set<string>();
   // A list of our own instead of recursion: the schema may be nested deeper than the stack.
-  const places: Place[] = [{ schema: inputSchema, path: [] }];
+  const places: Place[] = [{ schema: inputSchema, isPlain: true, step: undefined }];
   for (let place = places.pop(); place !== undefined; place = places.pop()) {
-    const { schema, path } = place;
-    if (!isObject(schema)) continue;
-    if (Object.hasOwn(schema, ANNOTATION)) {
-      const found = readAnnotation(schema, path);
+    if (!isObject(place.schema)) continue;
+    if (Object.hasOwn(place.schema, ANNOTATION)) {
+      const found = readAnnotation(place.schema, place);
       if (typeof found === 'string') return { ok: false, reason: found };
       if (names.has(found.name.toLowerCase())) return { ok: false, reason: `two properties share ${ANNOTATION}` };
+      if (names.size === HEADER_COUNT_MAX) return { ok: false, reason: `more than ${HEADER_COUNT_MAX} ${ANNOTATION}` };
       names.add(found.name.toLowerCase());
       headers.push(found);
     }
-    places.push(...placesBelow(schema, path));
+    addPlacesBelow(places, place.schema, place);
   }
   return { ok: true, headers };
 }
 
-function readAnnotation(schema: JsonObject, path: readonly string[] | undefined): ParamHeader | string {
+function readAnnotation(schema: JsonObject, { isPlain, step }: Place): ParamHeader | string {
   const name = schema[ANNOTATION];
-  if (path === undefined || path.length === 0) return `${ANNOTATION} stands where no plain property is`;
+  if (!isPlain || step === undefined) return `${ANNOTATION} stands where no plain property is`;
   if (typeof name !== 'string' || !isToken(name)) return `${ANNOTATION} is not a header name`;
   if (!TYPES.has(schema['type'])) return `${ANNOTATION} stands on a property that is no string, integer or boolean`;
-  return { name, path };
+  return { name, path: pathTo(step) };
 }
 
-function placesBelow(schema: JsonObject, path: readonly string[] | undefined): Place[] {
-  const below: Place[] = [];
+function pathTo(step: Step): string[] {
+  const path: string[] = [];
+  for (let at: Step | undefined = step; at !== undefined; at = at.above) path.push(at.name);
+  return path.toReversed();
+}
+
+function addPlacesBelow(places: Place[], schema: JsonObject, { isPlain, step }: Place): void {
   for (const [name, value] of mapEntries(schema['properties'])) {
-    below.push({ schema: value, path: path === undefined ? undefined : [...path, name] });
+    places.push({ schema: value, isPlain, step: isPlain ? { name, above: step } : undefined });
   }
+  const hidden = { isPlain: false, step: undefined };
   for (const keyword of NESTED_MAPS) {
-    for (const [, value] of mapEntries(schema[keyword])) below.push({ schema: value, path: undefined });
+    for (const [, value] of mapEntries(schema[keyword])) places.push({ schema: value, ...hidden });
   }
   for (const keyword of NESTED) {
     const value = schema[keyword];
-    for (const each of Array.isArray(value) ? value : [value]) below.push({ schema: each, path: undefined });
+    for (const each of Array.isArray(value) ? (value as unknown[]) : [value]) places.push({ schema: each, ...hidden });
   }
-  return below;
 }
 
 function mapEntries(value: unknown): [string, unknown][] {

@@ -7,7 +7,7 @@
  * is late and is dropped. What the messages mean belongs to the peers. Source: JSON-RPC 2.0; MCP base protocol.
  */
 import { ProxyError } from '../errors.ts';
-import { PEER_CALL_COUNT_MAX } from '../limits.ts';
+import { CHILD_TEXT_BYTES_MAX, PEER_CALL_COUNT_MAX } from '../limits.ts';
 import { decodeMessage, errorResponse, result as resultResponse } from '../mcp/jsonrpc.ts';
 import type { JsonRpcNotification, JsonRpcRequest, RpcErrorBody, RpcId } from '../mcp/jsonrpc.ts';
 import type { ChannelEvents, JsonObject, MessageChannel } from '../mcp/waist.ts';
@@ -26,147 +26,180 @@ export interface ConversationOptions {
   readonly serverName: string;
   readonly onDiag: OnDiag;
   /** Opens the channel; called at once. */
-  open(events: ChannelEvents): Promise<PeerChannel>;
-  onRequest(request: JsonRpcRequest, relatedTo: RpcId | undefined): void;
-  onNotification(notification: JsonRpcNotification, relatedTo: RpcId | undefined): void;
+  readonly open: (events: ChannelEvents) => Promise<PeerChannel>;
+  readonly onRequest: (request: JsonRpcRequest, relatedTo: RpcId | undefined) => void;
+  readonly onNotification: (notification: JsonRpcNotification, relatedTo: RpcId | undefined) => void;
 }
 
-export interface Conversation {
-  /** Sends a request. `params` is given the id, which it may use as progress token. `onAnswer` is called once. */
-  ask(method: string, params: (id: number) => JsonObject, onAnswer: (answer: Answer) => void): number;
-  /** Nobody waits for that request any more; its answer will be dropped. */
-  forget(id: number): void;
-  /** One-way; a failure to send ends up as the end of the channel or does not matter. */
-  notify(method: string, params: JsonObject): void;
-  /** Answers a request of the server. */
-  answer(id: RpcId, result: JsonObject): void;
-  refuse(id: RpcId, error: RpcErrorBody): void;
-  setRevision(revision: string): void;
+export class Conversation {
+  readonly serverName: string;
   /** The reason of the end. Resolves once, also after `close` and when the channel could not be opened. */
   readonly ended: Promise<ProxyError>;
-  close(): Promise<void>;
-}
+  readonly #options: ConversationOptions;
+  readonly #opening: Promise<PeerChannel>;
+  /** Bounded by PEER_CALL_COUNT_MAX. */
+  readonly #pending = new Map<RpcId, (answer: Answer) => void>();
+  /** Those of the pending that have not left yet; bounded by PEER_CALL_COUNT_MAX. */
+  readonly #sending = new Set<RpcId>();
+  #isLinked = false;
+  #lastId = 0;
+  #droppedCount = 0;
+  #end: ProxyError | undefined;
+  #resolveEnded: (error: ProxyError) => void = () => undefined;
 
-/** Opens the channel and keeps the books of it until it ends. */
-export function openConversation(options: ConversationOptions): Conversation {
-  const { serverName, onDiag } = options;
-  const pending = new Map<RpcId, (answer: Answer) => void>(); // bounded by PEER_CALL_COUNT_MAX
-  const sending = new Set<RpcId>(); // of those pending
-  let lastId = 0;
-  let droppedCount = 0;
-  let end: ProxyError | undefined;
-  let resolveEnded: (error: ProxyError) => void;
-  const ended = new Promise<ProxyError>((resolve) => {
-    resolveEnded = resolve;
-  });
+  /** Opens the channel. */
+  constructor(options: ConversationOptions) {
+    const { serverName } = options;
+    this.serverName = serverName;
+    this.#options = options;
+    this.ended = new Promise((resolve) => {
+      this.#resolveEnded = resolve;
+    });
+    this.#opening = options.open({
+      onMessage: (message, relatedTo) => this.#read(message, relatedTo),
+      onClose: (error) => this.#finish(asProxyError(serverName, error)),
+      onLost: (id, error) => this.#settle(id, { kind: 'failed', error: asProxyError(serverName, error) }),
+    });
+    this.#opening.catch((error: unknown) => this.#finish(asProxyError(serverName, error)));
+  }
 
-  const events: ChannelEvents = {
-    onMessage: (message, relatedTo) => read(message, relatedTo),
-    onClose: (error) => finish(asProxyError(serverName, error)),
-    onLost: (requestId, error) => settle(requestId, { kind: 'failed', error: asProxyError(serverName, error) }),
-  };
-  const opening = options.open(events);
-  opening.catch((error: unknown) => finish(asProxyError(serverName, error)));
+  /** Whether the transport ties what a server says to a request, so that a missing tie means something. */
+  get isLinked(): boolean {
+    return this.#isLinked;
+  }
 
-  function read(value: JsonObject, relatedTo: RpcId | undefined): void {
+  /**
+   * Sends a request. `params` is given the id, which it may use as progress token. `onAnswer` is called once, never
+   * before this returns.
+   */
+  ask(method: string, params: (id: number) => JsonObject, onAnswer: (answer: Answer) => void): number {
+    this.#lastId += 1;
+    const id = this.#lastId;
+    const refusal = this.#end === undefined ? this.#refuseOverload() : notSent(this.serverName, this.#end);
+    if (refusal !== undefined) {
+      queueMicrotask(() => onAnswer({ kind: 'failed', error: refusal }));
+      return id;
+    }
+    this.#pending.set(id, onAnswer);
+    void this.#dispatch(id, { jsonrpc: '2.0', id, method, params: params(id) });
+    return id;
+  }
+
+  /** Nobody waits for that request any more; its answer will be dropped. */
+  forget(id: number): void {
+    this.#pending.delete(id);
+  }
+
+  /** Resolves when it has left or cannot leave; never rejects, because the end of the channel tells the latter. */
+  notify(method: string, params: JsonObject): Promise<void> {
+    return this.#sendQuietly({ jsonrpc: '2.0', method, params });
+  }
+
+  /** Answers a request of the server. */
+  answer(id: RpcId, result: JsonObject): void {
+    void this.#sendQuietly({ ...resultResponse(id, result) });
+  }
+
+  /** Answers a request of the server with an error. */
+  refuse(id: RpcId, error: RpcErrorBody): void {
+    void this.#sendQuietly({ ...errorResponse(id, error) });
+  }
+
+  setRevision(revision: string): void {
+    this.#opening.then((channel) => channel.setRevision?.(revision)).catch(() => undefined);
+  }
+
+  async close(): Promise<void> {
+    this.#finish(new ProxyError('UPSTREAM_CLOSED', `the connection to server ${this.serverName} was closed`));
+    await this.#opening.then(
+      (channel) => channel.close(),
+      () => undefined,
+    );
+  }
+
+  #read(value: JsonObject, relatedTo: RpcId | undefined): void {
+    // At the latest the answer to the handshake shows it.
+    this.#isLinked ||= relatedTo !== undefined;
     const decoded = decodeMessage(value);
     switch (decoded.kind) {
       case 'request':
-        return options.onRequest(decoded.message, relatedTo);
+        return this.#options.onRequest(decoded.message, relatedTo);
       case 'notification':
-        return options.onNotification(decoded.message, relatedTo);
+        return this.#options.onNotification(decoded.message, relatedTo);
       case 'result':
-        return settle(decoded.message.id, { kind: 'result', result: decoded.message.result });
+        return this.#settle(decoded.message.id, { kind: 'result', result: decoded.message.result });
       case 'error': {
-        const { code, message, data } = decoded.message.error;
+        const { id, error } = decoded.message;
         // Without an id it answers nothing in particular (2025-11-25 allows that); it is worth a line.
-        if (decoded.message.id === undefined || decoded.message.id === null) return drop(message);
-        return settle(decoded.message.id, { kind: 'error', code, message, data });
+        if (id === undefined || id === null) return this.#drop(error.message);
+        return this.#settle(id, { kind: 'error', code: error.code, message: error.message, data: error.data });
       }
       case 'batch':
-        return drop('a batch inside a batch');
+        return this.#drop('a batch inside a batch');
       case 'problem': {
-        const error = new ProxyError('UPSTREAM_PROTOCOL', `server ${serverName} sent a bad answer: ${decoded.text}`);
-        if (decoded.id === undefined || !pending.has(decoded.id)) return drop(decoded.text);
-        return settle(decoded.id, { kind: 'failed', error });
+        if (decoded.id === undefined || !this.#pending.has(decoded.id)) return this.#drop(decoded.text);
+        const text = `server ${this.serverName} sent a bad answer: ${decoded.text}`;
+        return this.#settle(decoded.id, { kind: 'failed', error: new ProxyError('UPSTREAM_PROTOCOL', text) });
       }
     }
   }
 
-  function drop(text: string): void {
-    droppedCount += 1;
-    if (droppedCount > 1) return;
-    onDiag('warn', 'a server sent a message that belongs to nothing; it is dropped', { server: serverName, text });
+  #drop(text: string): void {
+    this.#droppedCount += 1;
+    if (this.#droppedCount > 1) return;
+    const message = 'a server sent a message that belongs to nothing; it is dropped';
+    this.#options.onDiag('warn', message, { server: this.serverName, text: text.slice(0, CHILD_TEXT_BYTES_MAX) });
   }
 
-  function settle(id: RpcId, answer: Answer): void {
-    const onAnswer = pending.get(id);
-    pending.delete(id);
+  #settle(id: RpcId, answer: Answer): void {
+    const onAnswer = this.#pending.get(id);
+    this.#pending.delete(id);
     onAnswer?.(answer);
   }
 
-  function finish(error: ProxyError): void {
-    if (end !== undefined) return;
-    end = error;
+  #finish(error: ProxyError): void {
+    if (this.#end !== undefined) return;
+    this.#end = error;
     const isRefusal = error.data?.['notProcessed'] === true;
-    for (const id of [...pending.keys()]) {
+    for (const id of this.#pending.keys()) {
       // That a message was refused is true of that message only, and its own sending, still on its way, will say so.
-      if (!(isRefusal && sending.has(id))) settle(id, { kind: 'failed', error: withoutNotProcessed(error) });
+      if (isRefusal && this.#sending.has(id)) continue;
+      this.#settle(id, { kind: 'failed', error: withoutNotProcessed(error) });
     }
-    resolveEnded(error);
+    this.#resolveEnded(error);
   }
 
-  async function send(message: JsonObject): Promise<void> {
-    const channel = await opening;
-    if (end !== undefined) throw notSent(serverName, end);
+  async #dispatch(id: number, message: JsonObject): Promise<void> {
+    this.#sending.add(id);
+    try {
+      await this.#send(message);
+      if (this.#end !== undefined) this.#settle(id, { kind: 'failed', error: withoutNotProcessed(this.#end) });
+    } catch (error) {
+      // What was on its way when the channel ended was cut off, and may have been acted on whatever the end says.
+      const isCut = error === this.#end;
+      const failure = asProxyError(this.serverName, error);
+      this.#settle(id, { kind: 'failed', error: isCut ? withoutNotProcessed(failure) : failure });
+    } finally {
+      this.#sending.delete(id);
+    }
+  }
+
+  async #send(message: JsonObject): Promise<void> {
+    const channel = await this.#opening;
+    if (this.#end !== undefined) throw notSent(this.serverName, this.#end);
     await channel.send(message);
   }
 
-  async function dispatch(id: number, message: JsonObject): Promise<void> {
-    sending.add(id);
-    try {
-      await send(message);
-      if (end !== undefined) settle(id, { kind: 'failed', error: withoutNotProcessed(end) });
-    } catch (error) {
-      settle(id, { kind: 'failed', error: asProxyError(serverName, error) });
-    } finally {
-      sending.delete(id);
-    }
+  #sendQuietly(message: JsonObject): Promise<void> {
+    return this.#send(message).catch(() => undefined);
   }
 
-  function sendQuietly(message: JsonObject): void {
-    send(message).catch(() => undefined);
+  #refuseOverload(): ProxyError | undefined {
+    const count = this.#pending.size;
+    if (count < PEER_CALL_COUNT_MAX) return undefined;
+    const text = `server ${this.serverName} has ${count} requests in progress; try again shortly`;
+    return new ProxyError('OVERLOADED', text);
   }
-
-  return {
-    ask(method, params, onAnswer) {
-      lastId += 1;
-      const id = lastId;
-      const refusal = end === undefined ? overload(serverName, pending.size) : notSent(serverName, end);
-      if (refusal !== undefined) {
-        queueMicrotask(() => onAnswer({ kind: 'failed', error: refusal }));
-        return id;
-      }
-      pending.set(id, onAnswer);
-      void dispatch(id, { jsonrpc: '2.0', id, method, params: params(id) });
-      return id;
-    },
-    forget: (id) => void pending.delete(id),
-    notify: (method, params) => sendQuietly({ jsonrpc: '2.0', method, params }),
-    answer: (id, result) => sendQuietly({ ...resultResponse(id, result) }),
-    refuse: (id, error) => sendQuietly({ ...errorResponse(id, error) }),
-    setRevision(revision) {
-      opening.then((channel) => channel.setRevision?.(revision)).catch(() => undefined);
-    },
-    ended,
-    async close() {
-      finish(new ProxyError('UPSTREAM_CLOSED', `the connection to server ${serverName} was closed`));
-      await opening.then(
-        (channel) => channel.close(),
-        () => undefined,
-      );
-    },
-  };
 }
 
 /** The answer to a request as a promise. */
@@ -176,9 +209,27 @@ export function askOnce(conversation: Conversation, method: string, params: Json
   });
 }
 
-function overload(serverName: string, count: number): ProxyError | undefined {
-  if (count < PEER_CALL_COUNT_MAX) return undefined;
-  return new ProxyError('OVERLOADED', `server ${serverName} has ${count} requests in progress; try again shortly`);
+/** As `askOnce`; without an answer in the time given it has failed with UPSTREAM_TIMEOUT, and a late one is dropped. */
+export function askWithin(
+  conversation: Conversation,
+  { method, params }: { readonly method: string; readonly params: JsonObject },
+  withinMs: number,
+): Promise<Answer> {
+  return new Promise((resolve) => {
+    const id = conversation.ask(
+      method,
+      () => params,
+      (answer) => {
+        clearTimeout(timer);
+        resolve(answer);
+      },
+    );
+    const timer = setTimeout(() => {
+      conversation.forget(id);
+      const text = `server ${conversation.serverName} did not answer ${method} within ${withinMs} ms`;
+      resolve({ kind: 'failed', error: new ProxyError('UPSTREAM_TIMEOUT', text) });
+    }, withinMs);
+  });
 }
 
 function notSent(serverName: string, end: ProxyError): ProxyError {

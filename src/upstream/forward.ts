@@ -2,13 +2,15 @@
  * One attempt: sends a request to an HTTP upstream and reports the head of its answer or the failure.
  *
  * Over `node:http(s)` with pooled connections, never `fetch`: five times the CPU, fixed timeouts, 13–28 MB.
- * Three bounds: connect (DNS, TCP, TLS), head (a deadline), idle (silence inside the answer). Reports exactly
- * once. Possible orders: socket → error; socket → connect → error; … → response → error on the response, which
- * belongs to whoever reads it. `sent` is false only while no connection stood, so that nothing can have arrived.
+ * Three bounds: connect (DNS, TCP, TLS), head (from the beginning of the attempt), idle (silence inside the answer).
+ * Reports exactly once. Possible orders: socket → error; socket → connect → error; … → response → error on the
+ * response, which belongs to whoever reads it; and an error on the request after any of them. `sent` is false only
+ * while no connection stood, so that nothing can have arrived; on a kept-alive connection it is true at once.
  */
 import type { ClientRequest, IncomingMessage } from 'node:http';
 
 import { ProxyError } from '../errors.ts';
+import { HEADER_BYTES_MAX } from '../limits.ts';
 import type { HttpUpstream } from './pool.ts';
 
 /** Takes the bytes of a body that is still arriving. */
@@ -35,8 +37,9 @@ export interface Outbound {
 
 export interface AttemptOptions {
   readonly connectMs: number;
-  /** Time left for the head. */
+  /** Time left for the head, connecting included. */
   readonly headMs: number;
+  /** 0 for none. */
   readonly idleMs: number;
   onHead(response: IncomingMessage): void;
   onFailure(error: ProxyError, sent: boolean): void;
@@ -53,12 +56,13 @@ export function forward(upstream: HttpUpstream, outbound: Outbound, options: Att
   let connected = false;
   let settled = false;
   let pump: { resume(): void; stop(): void } | undefined;
-  let timer: NodeJS.Timeout | undefined;
+  let connectTimer: NodeJS.Timeout | undefined;
 
   const settle = (): boolean => {
     if (settled) return false;
     settled = true;
-    clearTimeout(timer);
+    clearTimeout(connectTimer);
+    clearTimeout(headTimer);
     return true;
   };
   const fail = (error: ProxyError): void => {
@@ -70,12 +74,12 @@ export function forward(upstream: HttpUpstream, outbound: Outbound, options: Att
   const onConnected = (): void => {
     if (settled) return;
     connected = true;
-    clearTimeout(timer);
-    timer = setTimeout(() => fail(lateError(serverName)), options.headMs);
+    clearTimeout(connectTimer);
     if (body.kind !== 'stream') return;
     // A body that breaks off after the answer has begun takes the answer with it.
     pump = startPump(request, body, (error) => (settled ? request.destroy(error) : fail(error)));
   };
+  const onSlowConnect = (ms: number): void => fail(connectError(serverName, ms));
 
   const request = upstream.request({
     method: outbound.method,
@@ -83,18 +87,22 @@ export function forward(upstream: HttpUpstream, outbound: Outbound, options: Att
     headers: outbound.fields, // Node takes a flat list as it is, without copying
     setHost: false,
   });
+  const headTimer = setTimeout(
+    () => (connected ? fail(lateError(serverName)) : onSlowConnect(options.headMs)),
+    options.headMs,
+  );
   request.on('error', (error: NodeJS.ErrnoException) => fail(attemptError(error, serverName, connected)));
   request.on('response', (response) => {
-    if (!settle()) return void response.destroy();
-    request.setTimeout(options.idleMs, () => {
-      // A paused answer is silent because its reader is slow; that has a bound of its own.
-      if (!response.isPaused()) response.destroy(idleError(serverName));
-    });
+    // 1xx are no answers and Node keeps them; what is below them is nothing that could be passed on.
+    if ((response.statusCode ?? 0) < 200) fail(statusError(serverName, response.statusCode));
+    if (!settle()) return void response.on('error', () => undefined).destroy();
+    const onSilent = (): void => void response.destroy(idleError(serverName));
+    watchSilence(request, { response, idleMs: options.idleMs, onSilent });
     options.onHead(response);
   });
   request.once('socket', (socket) => {
     if (!socket.connecting) return onConnected();
-    timer = setTimeout(() => fail(connectError(serverName, options.connectMs)), options.connectMs);
+    connectTimer = setTimeout(() => onSlowConnect(options.connectMs), options.connectMs);
     socket.once(upstream.secure ? 'secureConnect' : 'connect', onConnected);
   });
   if (body.kind === 'whole') request.end(body.bytes.length === 0 ? undefined : body.bytes);
@@ -107,6 +115,18 @@ export function forward(upstream: HttpUpstream, outbound: Outbound, options: Att
       request.destroy();
     },
   };
+}
+
+/** Calls back after a silence that is the upstream's: a paused answer waits for its reader, who has a bound of his own. */
+function watchSilence(
+  request: ClientRequest,
+  options: { response: IncomingMessage; idleMs: number; onSilent(): void },
+): void {
+  const { response, idleMs, onSilent } = options;
+  if (idleMs === 0) return;
+  // A timeout of a socket comes once and is set again by traffic only.
+  request.on('timeout', () => (response.isPaused() ? request.setTimeout(idleMs) : onSilent()));
+  request.setTimeout(idleMs);
 }
 
 function startPump(
@@ -142,6 +162,10 @@ const UNREACHABLE: Readonly<Record<string, string>> = {
 
 function attemptError(error: NodeJS.ErrnoException, serverName: string, connected: boolean): ProxyError {
   const code = error.code ?? 'unknown error';
+  if (code === 'HPE_HEADER_OVERFLOW') {
+    const text = `server ${serverName} answered with headers of more than ${HEADER_BYTES_MAX} bytes`;
+    return new ProxyError('UPSTREAM_PROTOCOL', text, { cause: error });
+  }
   if (code.startsWith('HPE_')) {
     return new ProxyError('UPSTREAM_PROTOCOL', `server ${serverName} answered something that is not HTTP (${code})`, {
       cause: error,
@@ -161,8 +185,12 @@ function attemptError(error: NodeJS.ErrnoException, serverName: string, connecte
 function connectError(serverName: string, ms: number): ProxyError {
   return new ProxyError(
     'UPSTREAM_UNREACHABLE',
-    `server ${serverName} cannot be reached: no connection within ${ms} ms`,
+    `server ${serverName} cannot be reached: no connection within ${Math.round(ms)} ms`,
   );
+}
+
+function statusError(serverName: string, status: number | undefined): ProxyError {
+  return new ProxyError('UPSTREAM_PROTOCOL', `server ${serverName} answered with the status ${status}, which is none`);
 }
 
 function lateError(serverName: string): ProxyError {

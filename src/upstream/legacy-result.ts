@@ -6,6 +6,7 @@
  * -32002 becomes invalid params with the URI. Tools that only run as tasks of 2025-11-25 are left out, because those
  * are not offered to the server. Pure. Source: MCP 2026-07-28 basic, Error Codes; server/utilities/caching.
  */
+import { QUESTION_COUNT_MAX } from '../limits.ts';
 import { isObject } from '../mcp/jsonrpc.ts';
 import { CACHEABLE_METHODS, RPC_ERROR } from '../mcp/protocol.ts';
 import type { InputRequest, JsonObject, McpOutcome, McpRequest } from '../mcp/waist.ts';
@@ -60,9 +61,11 @@ export function readUrlElicitations(error: LegacyError): Readonly<Record<string,
   if (!Array.isArray(elicitations)) return undefined;
   const usable = elicitations.filter((each): each is JsonObject => isObject(each) && typeof each['url'] === 'string');
   if (usable.length === 0) return undefined;
-  const questions = usable.map(({ url, message }, index): [string, InputRequest] => [
-    `url-${index + 1}`,
-    { method: 'elicitation/create', params: { mode: 'url', message: message ?? error.message, url } },
-  ]);
+  const questions = usable
+    .slice(0, QUESTION_COUNT_MAX)
+    .map(({ url, message }, index): [string, InputRequest] => [
+      `url-${index + 1}`,
+      { method: 'elicitation/create', params: { mode: 'url', message: message ?? error.message, url } },
+    ]);
   return Object.fromEntries(questions);
 }

@@ -4,8 +4,11 @@
  * What the client sent travels on unless it must not: hop-by-hop fields (RFC 9110 §7.6.1), everything that says
  * who the client is or was to somebody else (Authorization, cookies, credential-like fields), what proxies before
  * us added, and what only makes sense at a browser. With passthrough the client's Authorization and its
- * credential-like fields stay. Order and spelling of the rest are kept.
+ * credential-like fields stay. Order and spelling of the rest are kept. `Via` names each mcproxy on the way and nobody
+ * else, so that one whose request comes back to it can end the loop.
  */
+import { randomBytes } from 'node:crypto';
+
 import { connectionTokens, HOP_BY_HOP } from '../text/headers.ts';
 
 export interface OutboundFields {
@@ -55,6 +58,19 @@ const CLIENT_NAMED = /client-?ip$|(?:^|-)remote-/;
 /** A field that looks like a credential of the client's own; `Mcp-*` fields are the protocol's. */
 const CREDENTIAL_LIKE = /authorization|auth|token|secret|passw|api-?key|credential|session|signature/;
 
+/** This process in a `Via` field, different from every other (RFC 9110 §7.6.3). */
+export const OWN_VIA = `1.1 mcproxy-${randomBytes(6).toString('hex')}`;
+const MCPROXY_VIA = /^1\.1 mcproxy-[0-9a-f]{12}$/;
+
+/** Whether a request with this `Via` was sent by this very process. */
+export function cameFromHere(via: string | undefined): boolean {
+  return via !== undefined && viaMembers(via).includes(OWN_VIA);
+}
+
+function viaMembers(via: string): string[] {
+  return via.split(',').map((member) => member.trim());
+}
+
 /** Flat name-value list, ready for `http.request`. */
 export function outboundFields(options: OutboundFields): string[] {
   const { rawHeaders, passthrough, credential } = options;
@@ -63,15 +79,17 @@ export function outboundFields(options: OutboundFields): string[] {
   for (let i = 0; i < credential.length; i += 2) replaced.push((credential[i] ?? '').toLowerCase());
 
   const fields: string[] = ['Host', options.host];
+  const via: string[] = [];
   for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
     const rawName = rawHeaders[i] ?? '';
     const name = rawName.toLowerCase();
+    if (name === 'via') via.push(...viaMembers(rawHeaders[i + 1] ?? '').filter((member) => MCPROXY_VIA.test(member)));
     if (!mayTravel(name, passthrough) || named.includes(name) || replaced.includes(name)) continue;
     fields.push(rawName, rawHeaders[i + 1] ?? '');
   }
   for (const item of credential) fields.push(item);
   // Bytes are read along and passed on at once; compression would hide and delay them.
-  fields.push('Accept-Encoding', 'identity', 'Via', '1.1 mcproxy');
+  fields.push('Accept-Encoding', 'identity', 'Via', [...via, OWN_VIA].join(', '));
   if (options.requestId !== undefined) fields.push('X-Request-Id', options.requestId);
   if (options.traceparent !== undefined) fields.push('traceparent', options.traceparent);
   if (options.body === 'chunked') fields.push('Transfer-Encoding', 'chunked');

@@ -10,7 +10,8 @@ import type { Agent as HttpsAgent } from 'node:https';
 import { readFileSync } from 'node:fs';
 
 import { ProxyError } from '../errors.ts';
-import { UPSTREAM_IDLE_CONNECTION_COUNT_MAX, UPSTREAM_KEEP_ALIVE_MS, TCP_KEEP_ALIVE_MS } from '../limits.ts';
+import { HEADER_BYTES_MAX, UPSTREAM_IDLE_CONNECTION_COUNT_MAX } from '../limits.ts';
+import { TCP_KEEP_ALIVE_MS, UPSTREAM_KEEP_ALIVE_MS } from '../limits.ts';
 import type { HttpServerConfig } from '../model.ts';
 
 export interface HttpUpstream {
@@ -23,7 +24,11 @@ export interface HttpUpstream {
 }
 
 export interface UpstreamPool {
-  /** Makes every upstream of these servers ready, and lets go of those that are in none of them. */
+  /**
+   * Makes every upstream of these servers ready, and lets go of those that are in none of them.
+   *
+   * @throws {ProxyError} CONFIG_INVALID when the file of `ca_file` cannot be used
+   */
   prepare(servers: Iterable<HttpServerConfig>): Promise<void>;
   /** @throws {ProxyError} INTERNAL for a server that was not prepared */
   get(server: HttpServerConfig): HttpUpstream;
@@ -77,17 +82,35 @@ const AGENT = {
 
 async function open(server: HttpServerConfig): Promise<Pooled> {
   const url = new URL(server.url);
-  const address = { host: url.hostname.replace(/^\[|\]$/g, ''), port: url.port === '' ? undefined : Number(url.port) };
+  const fixed = {
+    host: url.hostname.replace(/^\[|\]$/g, ''),
+    port: url.port === '' ? undefined : Number(url.port),
+    maxHeaderSize: HEADER_BYTES_MAX,
+  };
   if (url.protocol === 'http:') {
     const agent = new HttpAgent(AGENT);
-    const request = (options: RequestOptions): ClientRequest => httpRequest({ ...options, ...address, agent });
+    const request = (options: RequestOptions): ClientRequest => httpRequest({ ...options, ...fixed, agent });
     return { url, secure: false, host: url.host, agent, request };
   }
   const https = await import('node:https');
-  const ca = server.caFile === undefined ? {} : { ca: readFileSync(server.caFile) };
-  const agent = new https.Agent({ ...AGENT, ...ca });
-  const request = (options: RequestOptions): ClientRequest => https.request({ ...options, ...address, agent });
+  const agent = new https.Agent({ ...AGENT, ...(await trustOf(server)) });
+  const request = (options: RequestOptions): ClientRequest => https.request({ ...options, ...fixed, agent });
   return { url, secure: true, host: url.host, agent, request };
+}
+
+/** The CA of a server. A file that is none would only be noticed, and thrown, by the first request. */
+async function trustOf({ name, caFile }: HttpServerConfig): Promise<{ ca?: Buffer }> {
+  if (caFile === undefined) return {};
+  const { createSecureContext } = await import('node:tls');
+  try {
+    const ca = readFileSync(caFile);
+    createSecureContext({ ca });
+    return { ca };
+  } catch (cause) {
+    const reason = (cause as NodeJS.ErrnoException).code ?? 'unreadable';
+    const text = `ca_file of server ${name}: ${caFile} is not a readable PEM certificate (${reason})`;
+    throw new ProxyError('CONFIG_INVALID', text, { cause });
+  }
 }
 
 /** Idle connections go now; busy ones when their request is done, since nothing is kept alive any more. */

@@ -24,44 +24,49 @@ const events = await startEverything({ after }, 'sse');
 const users = { alice: { token: TOKEN, servers: { http: { url: http.url }, events: { url: events.url } } } };
 const app = await startApp({ after }, { files: { 'tokens.yml': JSON.stringify({ users }) } });
 
-const TRANSPORTS = [
-  { transport: 'http', path: '/http/mcp', id: 'contract.inspector-streamable' },
-  { transport: 'sse', path: '/events/sse', id: 'contract.inspector-sse' },
-] as const;
+verifies('contract.inspector-streamable', 'the inspector lists and calls tools over Streamable HTTP', () =>
+  assertUsable([`${app.url}/http/mcp`, '--transport', 'http']),
+);
 
-for (const { transport, path, id } of TRANSPORTS) {
-  verifies(id, `the inspector lists tools over ${transport}`, async () => {
-    const { exitCode, stdout, stderr } = await inspect([
-      `${app.url}${path}`,
-      '--transport',
-      transport,
-      '--method',
-      'tools/list',
-    ]);
-    assert.equal(exitCode, 0, stderr);
-    const { tools } = JSON.parse(stdout) as { tools: { name: string }[] };
-    assert.ok(
-      tools.some(({ name }) => name === 'echo'),
-      stdout,
-    );
-  });
+verifies('contract.inspector-sse', 'the inspector lists and calls tools over HTTP+SSE', () =>
+  assertUsable([`${app.url}/events/sse`, '--transport', 'sse']),
+);
 
-  verifies(id, `the inspector calls a tool over ${transport}`, async () => {
-    const call = ['--method', 'tools/call', '--tool-name', 'echo', '--tool-arg', 'message=hi'];
-    const { exitCode, stdout, stderr } = await inspect([`${app.url}${path}`, '--transport', transport, ...call]);
-    assert.equal(exitCode, 0, stderr);
-    assert.match(stdout, /Echo: hi/);
-  });
+verifies(
+  ['contract.inspector-streamable', 'identity.unknown-401'],
+  'a wrong token is refused over Streamable HTTP',
+  () => assertRefused([`${app.url}/http/mcp`, '--transport', 'http']),
+);
 
-  verifies(
-    [id, 'identity.unknown-401'],
-    `the inspector says that a wrong token is refused over ${transport}`,
-    async () => {
-      const list = ['--transport', transport, '--method', 'tools/list'];
-      const { exitCode, stdout, stderr } = await inspect([`${app.url}${path}`, ...list], 'wrong');
-      assert.equal(exitCode, EXIT_UNAUTHORIZED, `${stdout}\n${stderr}`);
-    },
+verifies(['contract.inspector-sse', 'identity.unknown-401'], 'a wrong token is refused over HTTP+SSE', () =>
+  assertRefused([`${app.url}/events/sse`, '--transport', 'sse']),
+);
+
+async function assertUsable(target: readonly string[]): Promise<void> {
+  const listed = await inspect([...target, '--method', 'tools/list']);
+  assert.equal(listed.exitCode, 0, listed.stderr);
+  const { tools } = JSON.parse(listed.stdout) as { tools: { name: string }[] };
+  assert.ok(
+    tools.some(({ name }) => name === 'echo'),
+    listed.stdout,
   );
+
+  const called = await inspect([
+    ...target,
+    '--method',
+    'tools/call',
+    '--tool-name',
+    'echo',
+    '--tool-arg',
+    'message=hi',
+  ]);
+  assert.equal(called.exitCode, 0, called.stderr);
+  assert.match(called.stdout, /Echo: hi/);
+}
+
+async function assertRefused(target: readonly string[]): Promise<void> {
+  const { exitCode, stdout, stderr } = await inspect([...target, '--method', 'tools/list'], 'wrong');
+  assert.equal(exitCode, EXIT_UNAUTHORIZED, `${stdout}\n${stderr}`);
 }
 
 interface Inspection {

@@ -3,7 +3,7 @@
  * access log has exactly one entry for every HTTP request they sent.
  */
 import assert from 'node:assert/strict';
-import { after, test } from 'node:test';
+import { after } from 'node:test';
 import {
   connectClient1,
   connectClient2,
@@ -12,7 +12,7 @@ import {
 } from '../support/official-clients.ts';
 import { startConformanceFixture, startEverything } from '../support/peers.ts';
 import { startApp } from '../support/start-app.ts';
-import { transcribeEverything, transcribeFixture, type Transcript } from '../support/transcript.ts';
+import { transcribeEverything, transcribeFixture } from '../support/transcript.ts';
 import { verifies } from '../support/verifies.ts';
 import { waitFor } from '../support/wait.ts';
 
@@ -27,89 +27,36 @@ const servers = Object.fromEntries(Object.entries(peers).map(([name, { url }]) =
 const users = { alice: { token: TOKEN, servers } };
 const app = await startApp({ after }, { files: { 'tokens.yml': JSON.stringify({ users }) } });
 
-interface Case {
-  readonly ids: Parameters<typeof verifies>[0];
-  readonly title: string;
-  readonly server: keyof typeof peers;
-  readonly revision: string | undefined;
-  readonly connect: (options: ClientOptions) => Promise<OfficialClient>;
-  readonly negotiation?: ClientOptions['negotiation'];
-  readonly transcribe: (connected: OfficialClient) => Promise<Transcript>;
-}
-
 const AUTO = { mode: 'auto' } as const;
+/** Request ids of all that the tests below sent with the right token. */
+const sentIds: string[] = [];
 
-const CASES: readonly Case[] = [
-  {
-    ids: 'contract.sdk1-streamable',
-    title: 'the SDK 1 client sees the same over Streamable HTTP',
-    server: 'streamable',
-    revision: '2025-11-25',
-    connect: connectClient1,
-    transcribe: transcribeEverything,
-  },
-  {
-    ids: 'contract.sdk1-sse',
-    title: 'the SDK 1 client sees the same over HTTP+SSE',
-    server: 'events',
-    revision: undefined,
-    connect: connectClient1,
-    transcribe: transcribeEverything,
-  },
-  {
-    ids: 'contract.client2-auto',
-    title: 'the client 2 without negotiation sees the same over Streamable HTTP',
-    server: 'streamable',
-    revision: '2025-11-25',
-    connect: connectClient2,
-    transcribe: transcribeEverything,
-  },
-  {
-    ids: 'contract.client2-auto',
-    title: 'the client 2 falls back to the legacy era and sees the same over Streamable HTTP',
-    server: 'streamable',
-    revision: '2025-11-25',
-    connect: connectClient2,
-    negotiation: AUTO,
-    transcribe: transcribeEverything,
-  },
-  {
-    ids: 'contract.client2-auto',
-    title: 'the client 2 sees the same over HTTP+SSE',
-    server: 'events',
-    revision: '2025-11-25',
-    connect: connectClient2,
-    transcribe: transcribeEverything,
-  },
-  {
-    ids: ['contract.client2-auto', 'contract.client2-modern'],
-    title: 'the client 2 negotiates 2026-07-28 and sees the same',
-    server: 'modern',
-    revision: '2026-07-28',
-    connect: connectClient2,
-    negotiation: AUTO,
-    transcribe: transcribeFixture,
-  },
-];
+verifies('contract.sdk1-streamable', 'the SDK 1 client sees the same over Streamable HTTP', () =>
+  assertSameSeen({ connect: connectClient1, server: 'streamable', revision: '2025-11-25' }),
+);
 
-for (const { ids, title, server, revision, connect, negotiation, transcribe } of CASES) {
-  verifies(ids, title, async () => {
-    const transport = server === 'events' ? 'sse' : 'streamable';
-    const common = { transport, ...(negotiation && { negotiation }) } as const;
-    const direct = await connect({ ...common, url: peers[server].url });
-    const expected = await transcribe(direct);
-    await direct.close();
+verifies('contract.sdk1-sse', 'the SDK 1 client sees the same over HTTP+SSE', () =>
+  // This transport of the SDK does not tell the revision.
+  assertSameSeen({ connect: connectClient1, server: 'events', revision: undefined }),
+);
 
-    const url = `${app.url}/${server}/${transport === 'sse' ? 'sse' : 'mcp'}`;
-    const proxied = await connect({ ...common, url, token: TOKEN });
-    const actual = await transcribe(proxied);
-    await proxied.close();
+verifies('contract.client2-auto', 'the client 2 without negotiation sees the same over Streamable HTTP', () =>
+  assertSameSeen({ connect: connectClient2, server: 'streamable', revision: '2025-11-25' }),
+);
 
-    assert.equal(proxied.revision, revision);
-    assert.deepEqual(actual, expected);
-    await assertLoggedOnce(proxied.requestIds);
-  });
-}
+verifies('contract.client2-auto', 'the client 2 falls back to the legacy era and sees the same', () =>
+  assertSameSeen({ connect: connectClient2, server: 'streamable', revision: '2025-11-25', negotiation: AUTO }),
+);
+
+verifies('contract.client2-auto', 'the client 2 sees the same over HTTP+SSE', () =>
+  assertSameSeen({ connect: connectClient2, server: 'events', revision: '2025-11-25' }),
+);
+
+verifies(
+  ['contract.client2-auto', 'contract.client2-modern'],
+  'the client 2 negotiates 2026-07-28 and sees the same',
+  () => assertSameSeen({ connect: connectClient2, server: 'modern', revision: '2026-07-28', negotiation: AUTO }),
+);
 
 verifies('contract.client2-modern', 'the client 2 hears of a changed list on its subscription', async () => {
   const url = `${app.url}/modern/mcp`;
@@ -141,14 +88,41 @@ for (const { connect, title } of [
   }
 }
 
-test('every request of this file is one entry and there is no other', async () => {
+verifies('log.one-entry-per-exchange', 'what the clients sent is what the log has', async () => {
   await app.stop();
-  const ids = app.entries().map((entry) => entry['request_id']);
-  assert.equal(new Set(ids).size, ids.length);
+  const logged = app.entries().flatMap(({ principal, request_id: id }) => (principal === 'alice' ? [String(id)] : []));
+  assert.deepEqual(logged.toSorted(), sentIds.toSorted());
 });
+
+interface Comparison {
+  readonly connect: (options: ClientOptions) => Promise<OfficialClient>;
+  readonly server: keyof typeof peers;
+  readonly revision: string | undefined;
+  readonly negotiation?: typeof AUTO;
+}
+
+/** Writes down what a client sees, directly and through mcproxy, and compares. */
+async function assertSameSeen({ connect, server, revision, negotiation }: Comparison): Promise<void> {
+  const transport = server === 'events' ? 'sse' : 'streamable';
+  const transcribe = server === 'modern' ? transcribeFixture : transcribeEverything;
+  const common = { transport, ...(negotiation && { negotiation }) } as const;
+  const direct = await connect({ ...common, url: peers[server].url });
+  const expected = await transcribe(direct);
+  await direct.close();
+
+  const url = `${app.url}/${server}/${server === 'events' ? 'sse' : 'mcp'}`;
+  const proxied = await connect({ ...common, url, token: TOKEN });
+  const actual = await transcribe(proxied);
+  await proxied.close();
+
+  assert.equal(proxied.revision, revision);
+  assert.deepEqual(actual, expected);
+  await assertLoggedOnce(proxied.requestIds);
+}
 
 /** Entries of streams are written when the stream ends, which is a moment after the client has left. */
 async function assertLoggedOnce(requestIds: readonly string[]): Promise<void> {
+  sentIds.push(...requestIds);
   const wanted = new Set(requestIds);
   const found = (): unknown[] => app.entries().filter((entry) => wanted.has(String(entry['request_id'])));
   await waitFor(() => found().length >= wanted.size, { what: `${wanted.size} entries` }).catch(() => undefined);

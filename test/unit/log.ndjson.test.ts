@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { ProxyError } from '../../src/errors.ts';
 import { LOG_QUEUE_BYTES_MAX, LOG_STALL_MS_MAX } from '../../src/limits.ts';
-import { openLineWriter, type LineWriter, type WriteCall } from '../../src/log/ndjson.ts';
+import { openLineWriter, type LineWriter } from '../../src/log/ndjson.ts';
+import type { WriteCall } from '../../src/log/swift-write.ts';
 import { makeTempDir } from '../support/temp-dir.ts';
 import { waitFor } from '../support/wait.ts';
 
@@ -299,4 +300,21 @@ test('an unwritable path is LOG_UNWRITABLE with path and reason', (t) => {
       },
     );
   }
+});
+
+test('a callback that throws keeps nobody else from its answer, and is not swallowed', async (t) => {
+  const log = open(t);
+  const thrown: unknown[] = [];
+  process.setUncaughtExceptionCaptureCallback((error) => thrown.push(error));
+  t.after(() => process.setUncaughtExceptionCaptureCallback(null));
+  const bug = new Error('a bug');
+  log.writer.append('a\n', () => {
+    throw bug;
+  });
+  log.append('b');
+  await log.writer.flush();
+  await waitFor(() => thrown.length > 0);
+  log.append('c');
+  await log.writer.flush();
+  assert.deepEqual([log.dones, thrown, log.content()], [['b+', 'c+'], [bug], 'a\nb\nc\n']);
 });

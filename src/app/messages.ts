@@ -1,0 +1,92 @@
+/**
+ * Path 2 as the app holds it: the gateway core, the doors towards its servers, and the adapters towards clients.
+ *
+ * Here the doors meet that may not know each other: a server's credential (auth), its connections (upstream) and the
+ * core (gateway). Which requests come this way and which the relay takes is decided in `routes`.
+ */
+import { credentialFields } from '../auth/credentials.ts';
+import type { Sealer } from '../auth/seal.ts';
+import { createGateway } from '../gateway/gateway.ts';
+import { createDownstream, type Downstream } from '../gateway/downstream.ts';
+import type { Gateway } from '../gateway/view.ts';
+import type { Exchange } from '../http/exchange.ts';
+import type { Diag } from '../log/diag.ts';
+import type { JsonObject } from '../mcp/waist.ts';
+import type { Clock, Config, Principal } from '../model.ts';
+import { openRemotePeer } from '../upstream/remote-peer.ts';
+import { openStdioPeer } from '../upstream/stdio-peer.ts';
+import type { UpstreamPool } from '../upstream/pool.ts';
+import type { RoutePart } from './routes.ts';
+import { VERSION } from './version.ts';
+
+export interface MessagePathOptions {
+  readonly config: Config;
+  readonly clock: Clock;
+  readonly diag: Diag;
+  readonly pool: UpstreamPool;
+  readonly sealer: Sealer;
+  /** What commands may inherit a few harmless variables from. */
+  readonly ambientEnv: Readonly<Record<string, string | undefined>>;
+  /** Makes the content of a call fit for the log; undefined when it is not logged. */
+  logParams(): ((params: unknown) => unknown) | undefined;
+}
+
+export interface MessageTarget {
+  readonly principal: Principal;
+  /** One server, or undefined for all that the principal may use. */
+  readonly serverName: string | undefined;
+  readonly part: RoutePart;
+}
+
+export interface MessagePath {
+  serve(exchange: Exchange, target: MessageTarget): void;
+  reload(config: Config): Promise<void>;
+  /** Ends the streams and sessions of somebody who may no longer come in. */
+  endPrincipal(principalId: string): void;
+  status(): readonly JsonObject[];
+  /** Ends all streams with their closing results. */
+  drain(): void;
+  close(): Promise<void>;
+}
+
+/** Opens nothing yet: servers are started when they are first needed. */
+export function openMessagePath(options: MessagePathOptions): MessagePath {
+  const { config, clock, diag, pool, sealer, ambientEnv } = options;
+  const onDiag = (level: 'warn' | 'info', message: string, data?: Readonly<Record<string, unknown>>): void =>
+    diag[level](message, data);
+  const gateway: Gateway = createGateway({
+    config,
+    clock,
+    sealer,
+    onDiag,
+    openPeer(server) {
+      if (server.kind === 'stdio') return openStdioPeer({ server, ambientEnv, clock, onDiag });
+      const credential = (): readonly string[] => credentialFields(server.credential);
+      return openRemotePeer({ server, upstream: pool.get(server), credential, clock, onDiag });
+    },
+  });
+  const downstream: Downstream = createDownstream({
+    clock,
+    sealer,
+    heartbeatMs: config.heartbeatMs,
+    pathPrefix: config.pathPrefix,
+    serverInfo: { name: 'mcproxy', version: VERSION },
+    keepParams: (params) => options.logParams()?.(params),
+    onInternal: (error) => diag.error('internal error', { cause: stackOf(error) }),
+  });
+  return {
+    serve(exchange, { principal, serverName, part }) {
+      const view = gateway.view(principal, serverName);
+      downstream.serve(exchange, { view, principal, scope: serverName ?? '', part });
+    },
+    reload: (next) => gateway.reload(next),
+    endPrincipal: (principalId) => downstream.endPrincipal(principalId),
+    status: () => gateway.status(),
+    drain: () => downstream.close(),
+    close: () => gateway.close(),
+  };
+}
+
+function stackOf(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+}

@@ -1,0 +1,90 @@
+/**
+ * What a view says about itself, made from what its servers say about themselves. Pure.
+ *
+ * A merged view declares what it can serve now or may serve after the next reload, since an older client hears it
+ * only once; instructions stand under a heading for each server, bounded, and name who is missing and since when.
+ * A view of one server says what that server says. The tasks extension and the tasks of 2025-11-25 are in neither:
+ * the gateway does not serve them.
+ */
+import { INSTRUCTIONS_CHARS_MAX } from '../limits.ts';
+import { isObject } from '../mcp/jsonrpc.ts';
+import { NAME_SEPARATOR } from '../mcp/names.ts';
+import { TASKS_EXTENSION } from '../mcp/protocol.ts';
+import type { JsonObject, ServerCard } from '../mcp/waist.ts';
+import type { Down } from './member-health.ts';
+
+export interface Discovery {
+  readonly capabilities: JsonObject;
+  readonly instructions: string | undefined;
+}
+
+export interface Introduction {
+  readonly serverName: string;
+  /** Undefined when it has not said anything yet. */
+  readonly card: ServerCard | undefined;
+  readonly down: Down | undefined;
+}
+
+/** Extensions that work through a merged view: their identifiers are rewritten. */
+const MERGED_EXTENSIONS: readonly string[] = ['io.modelcontextprotocol/ui'];
+
+export function mergeDiscovery(introductions: readonly Introduction[]): Discovery {
+  const known = introductions.flatMap(({ card }) => (card === undefined ? [] : [card.capabilities]));
+  const unsure = known.length < introductions.length;
+  const anyHas = (capability: string): boolean => unsure || known.some((each) => each[capability] !== undefined);
+  const subscribe = unsure || known.some((each) => member(each['resources'], 'subscribe') === true);
+  const extensions = MERGED_EXTENSIONS.flatMap((name) => {
+    const found = known.map((each) => member(each['extensions'], name)).find((value) => value !== undefined);
+    return found === undefined ? [] : [[name, found]];
+  });
+  return {
+    capabilities: {
+      tools: { listChanged: true },
+      prompts: { listChanged: true },
+      resources: { listChanged: true, ...(subscribe ? { subscribe } : {}) },
+      ...(anyHas('completions') ? { completions: {} } : {}),
+      ...(anyHas('logging') ? { logging: {} } : {}),
+      ...(extensions.length > 0 ? { extensions: Object.fromEntries(extensions) } : {}),
+    },
+    instructions: mergeInstructions(introductions),
+  };
+}
+
+/** Of one server: its own, but that a list may change whenever the server is started anew. */
+export function discoveryOf(card: ServerCard): Discovery {
+  const { tasks: _, extensions, ...capabilities } = card.capabilities;
+  const served = isObject(extensions) ? Object.entries(extensions).filter(([name]) => name !== TASKS_EXTENSION) : [];
+  const lists = ['tools', 'prompts', 'resources'].flatMap((kind) => {
+    const declared = capabilities[kind];
+    return isObject(declared) ? [[kind, { ...declared, listChanged: true }]] : [];
+  });
+  return {
+    capabilities: {
+      ...capabilities,
+      ...Object.fromEntries(lists),
+      ...(served.length > 0 ? { extensions: Object.fromEntries(served) } : {}),
+    },
+    instructions: card.instructions,
+  };
+}
+
+function mergeInstructions(introductions: readonly Introduction[]): string | undefined {
+  const parts = introductions.flatMap(({ serverName, card }) => {
+    const text = card?.instructions?.trim() ?? '';
+    if (text === '') return [];
+    const heading = `## ${serverName} (its names begin with ${serverName}${NAME_SEPARATOR})`;
+    return [`${heading}\n\n${text.slice(0, INSTRUCTIONS_CHARS_MAX)}`];
+  });
+  const missing = introductions.flatMap(({ serverName, card, down }) => {
+    if (down !== undefined) {
+      return [`- ${serverName}: down since ${new Date(down.sinceMs).toISOString()}: ${down.reason}`];
+    }
+    return card === undefined ? [`- ${serverName}: is still starting`] : [];
+  });
+  if (missing.length > 0) parts.push(`## Not available now\n\n${missing.join('\n')}`);
+  return parts.length === 0 ? undefined : parts.join('\n\n');
+}
+
+function member(value: unknown, name: string): unknown {
+  return isObject(value) ? value[name] : undefined;
+}

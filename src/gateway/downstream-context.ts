@@ -1,0 +1,37 @@
+/**
+ * What every downstream adapter is given: once for the process, and once for each exchange.
+ *
+ * Types only. The context lives as long as the process or the configuration; the target says who asks and for what,
+ * decided by the routes before. Leaves the meaning of the exchange to the adapters.
+ */
+import type { Sealer } from '../auth/seal.ts';
+import type { Exchange } from '../http/exchange.ts';
+import type { Clock, Principal } from '../model.ts';
+import type { GatewayView } from './view.ts';
+
+export interface DownstreamContext {
+  readonly clock: Clock;
+  readonly sealer: Sealer;
+  readonly heartbeatMs: number;
+  /** Empty, or `/a/b` without trailing slash; before the endpoint that HTTP+SSE announces. */
+  readonly pathPrefix: string;
+  readonly serverInfo: { readonly name: string; readonly version: string };
+  /** What the log keeps of a request's params; undefined when it keeps none. */
+  readonly keepParams: ((params: unknown) => unknown) | undefined;
+  /** An error that nobody foresaw; the exchange is answered all the same. */
+  onInternal(error: unknown): void;
+}
+
+export interface DownstreamTarget {
+  readonly view: GatewayView;
+  readonly principal: Principal;
+  /** Empty for all servers, else the name of the one. */
+  readonly scope: string;
+}
+
+/** One exchange on its way through an adapter. */
+export interface DownstreamPost {
+  readonly exchange: Exchange;
+  readonly target: DownstreamTarget;
+  readonly context: DownstreamContext;
+}

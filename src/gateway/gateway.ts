@@ -1,0 +1,168 @@
+/**
+ * The core of path 2: views of principals on the servers that they may use, whatever era either side speaks.
+ *
+ * A view holds no conversation; it can be asked for with each request. It is kept for a while only because of what
+ * it remembers: names, links to resources, who listens. A reload swaps the configuration, closes what is gone, and
+ * tells all listeners; requests in progress end at the servers they began with. Transports are the adapters' on both
+ * sides (`view`, `mcp/waist`).
+ */
+import type { Sealer } from '../auth/seal.ts';
+import { ProxyError } from '../errors.ts';
+import { DISCOVER_MS_MAX, DISCOVER_ONE_MS_MAX, VIEW_COUNT_MAX } from '../limits.ts';
+import type { Clock, Config, Principal } from '../model.ts';
+import { settleWithin } from './deadline.ts';
+import type { OnDiag } from './diag.ts';
+import { discoveryOf, mergeDiscovery, type Discovery } from './discovery.ts';
+import { createMembers, type Members, type OpenPeer } from './members.ts';
+import { findInMerged } from './merged-view.ts';
+import { createNameRouter } from './name-router.ts';
+import { findServers, type Servers } from './servers-of.ts';
+import { findInSingle } from './single-view.ts';
+import { createStateSeal, type StateSeal } from './state-seal.ts';
+import { createUriRouter } from './uri-router.ts';
+import { startCall } from './view-call.ts';
+import { createViewChanges, type ViewChanges } from './view-changes.ts';
+import { createLocator } from './locate.ts';
+import type { Gateway, GatewayView } from './view.ts';
+
+export interface GatewayOptions {
+  readonly config: Config;
+  readonly openPeer: OpenPeer;
+  readonly sealer: Sealer;
+  readonly clock: Clock;
+  readonly onDiag: OnDiag;
+}
+
+/** The configuration of now, with what follows from it. */
+interface Current {
+  readonly config: Config;
+  /** Everybody who may come in has the same servers. */
+  readonly uniform: boolean;
+}
+
+interface Core {
+  readonly options: GatewayOptions;
+  readonly members: Members;
+  readonly seal: StateSeal;
+  current: Current;
+}
+
+interface HeldView {
+  readonly view: GatewayView;
+  readonly changes: ViewChanges;
+}
+
+export function createGateway(options: GatewayOptions): Gateway {
+  const { sealer, clock, config } = options;
+  const core: Core = {
+    options,
+    members: createMembers(options),
+    seal: createStateSeal(sealer, clock),
+    current: currentOf(config),
+  };
+  const views = new Map<string, HeldView>(); // Bounded by VIEW_COUNT_MAX.
+
+  function hold(key: string, held: HeldView): GatewayView {
+    // Last used is last in the map; a view that is dropped goes on for those who have it.
+    views.delete(key);
+    views.set(key, held);
+    for (const [oldest, other] of views) {
+      if (views.size <= VIEW_COUNT_MAX) break;
+      if (!other.changes.inUse) views.delete(oldest);
+    }
+    return held.view;
+  }
+
+  return {
+    view(principal, serverName) {
+      const key = `${serverName ?? ''}\0${principal.id}`;
+      return hold(key, views.get(key) ?? createView(core, principal, serverName));
+    },
+    async reload(next) {
+      core.current = currentOf(next);
+      core.members.reload(next);
+      for (const { changes } of views.values()) changes.refresh();
+    },
+    status: () => core.members.status(),
+    async close() {
+      for (const { changes } of views.values()) changes.close();
+      await core.members.close();
+    },
+  };
+}
+
+function currentOf(config: Config): Current {
+  return { config, uniform: config.principals.every(({ servers }) => servers === config.servers) };
+}
+
+function createView(core: Core, principal: Principal, serverName: string | undefined): HeldView {
+  const { onDiag } = core.options;
+  const servers = rememberServers(core, principal, serverName);
+  const names = createNameRouter(servers);
+  const uris = createUriRouter(servers);
+  const uniform = (): boolean => core.current.uniform;
+  const context = { principalId: principal.id, seal: core.seal, onDiag, uniform };
+  const merged = { servers, names, uris, uniform };
+  const changes = createViewChanges({
+    servers,
+    exposeUri: (from, uri) => (serverName === undefined ? uris.expose(from, uri) : uri),
+    onDiag,
+  });
+  const view: GatewayView = {
+    discover: () => (serverName === undefined ? discoverAll(servers()) : discoverOne(servers(), serverName)),
+    call(request, events) {
+      const find =
+        serverName === undefined
+          ? () => findInMerged(merged, request)
+          : async () => findInSingle(servers(), serverName, request);
+      return startCall(request, events, { find, context });
+    },
+    onChange: (listener) => changes.onChange(listener),
+    async subscribe(uri) {
+      return changes.subscribe(uri, serverName === undefined ? await uris.resolve(uri) : { serverName, uri });
+    },
+    unsubscribe: (uri) => changes.unsubscribe(uri),
+    locate: createLocator({ serverName, names, uris }),
+  };
+  return { view, changes };
+}
+
+/** The servers of now, found again when the configuration was swapped. */
+function rememberServers(core: Core, principal: Principal, only: string | undefined): () => Servers {
+  let last: { config: Config; servers: Servers } | undefined;
+  return () => {
+    const { config } = core.current;
+    if (last?.config !== config)
+      last = { config, servers: findServers(principal, only, { config, members: core.members }) };
+    return last.servers;
+  };
+}
+
+/** Whatever the servers say within the time; the others are missing in it, by name. */
+async function discoverAll(servers: Servers): Promise<Discovery> {
+  await Promise.all(
+    servers.names.map(async (serverName) => {
+      try {
+        await settleWithin(servers.member(serverName).describe(), DISCOVER_MS_MAX);
+      } catch {
+        // The member remembers why.
+      }
+    }),
+  );
+  return mergeDiscovery(
+    servers.names.map((serverName) => {
+      const member = servers.known(serverName);
+      return { serverName, card: member?.card, down: member?.down };
+    }),
+  );
+}
+
+/** @throws {ProxyError} ROUTE_UNKNOWN, UPSTREAM_*: without the server there is nothing to say */
+async function discoverOne(servers: Servers, serverName: string): Promise<Discovery> {
+  if (!servers.names.includes(serverName)) {
+    throw new ProxyError('ROUTE_UNKNOWN', 'there is no such path or server for this user');
+  }
+  const settled = await settleWithin(servers.member(serverName).describe(), DISCOVER_ONE_MS_MAX);
+  if (settled.kind === 'value') return discoveryOf(settled.value);
+  throw new ProxyError('UPSTREAM_NOT_READY', `server ${serverName} has not answered yet`);
+}

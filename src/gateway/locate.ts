@@ -1,0 +1,52 @@
+/**
+ * Which server and which of its names a request is for, as far as it can be told without asking anybody.
+ *
+ * For the access log, so it must answer at once and for any input, also for names that no server has; null where a
+ * request is for no one server. Looks only at what is known already.
+ */
+import { isObject } from '../mcp/jsonrpc.ts';
+import type { JsonObject } from '../mcp/waist.ts';
+import type { NameRouter } from './name-router.ts';
+import type { UriRouter } from './uri-router.ts';
+
+export interface Location {
+  readonly upstream: string | null;
+  readonly name: string | null;
+}
+
+export interface LocatorOptions {
+  /** The one server of the view, or undefined in a merged one. */
+  readonly serverName: string | undefined;
+  readonly names: NameRouter;
+  readonly uris: UriRouter;
+}
+
+type Mention = { readonly kind: 'tools' | 'prompts' | 'uri'; readonly text: string };
+
+export function createLocator(options: LocatorOptions): (request: { method: string; params: JsonObject }) => Location {
+  return ({ method, params }) => {
+    const found = findMention(method, params);
+    const { serverName } = options;
+    if (serverName !== undefined) return { upstream: serverName, name: found?.text ?? null };
+    if (found === undefined) return { upstream: null, name: null };
+    if (found.kind === 'uri') {
+      const located = options.uris.guess(found.text);
+      return { upstream: located?.serverName ?? null, name: located?.uri ?? found.text };
+    }
+    const named = options.names.guess(found.kind, found.text);
+    return { upstream: named?.serverName ?? null, name: named?.name ?? found.text };
+  };
+}
+
+function findMention(method: string, params: JsonObject): Mention | undefined {
+  if (method === 'tools/call') return mention('tools', params['name']);
+  if (method === 'prompts/get') return mention('prompts', params['name']);
+  if (method.startsWith('resources/')) return mention('uri', params['uri']);
+  const { ref } = params;
+  if (method !== 'completion/complete' || !isObject(ref)) return undefined;
+  return ref['type'] === 'ref/prompt' ? mention('prompts', ref['name']) : mention('uri', ref['uri']);
+}
+
+function mention(kind: Mention['kind'], text: unknown): Mention | undefined {
+  return typeof text === 'string' ? { kind, text } : undefined;
+}

@@ -1,0 +1,182 @@
+/**
+ * Which peer serves which server for which principal; the only file that opens and closes peers.
+ *
+ * A command without anything of the user's own runs once for all; every other server has a peer per principal, which
+ * is opened on first use and closed when nobody used it for `PEER_IDLE_MS`. Two principals never share what either
+ * has a credential or an environment of their own for, nor any HTTP server, whose session is theirs. Over a reload a
+ * server that means the same keeps its peer; what is gone is closed when its calls have ended.
+ */
+import { ProxyError } from '../errors.ts';
+import { PEER_COUNT_MAX, PEER_IDLE_MS } from '../limits.ts';
+import type { JsonObject } from '../mcp/waist.ts';
+import type { Clock, Config, ServerConfig } from '../model.ts';
+import { asProxyError } from './catalog.ts';
+import type { OnDiag } from './diag.ts';
+import { createMember, type Member, type Peer } from './member.ts';
+import { isSameServer } from './same-server.ts';
+
+export type OpenPeer = (server: ServerConfig, scope: { readonly principalId: string | undefined }) => Peer;
+
+export interface MembersOptions {
+  readonly config: Config;
+  readonly openPeer: OpenPeer;
+  readonly clock: Clock;
+  readonly onDiag: OnDiag;
+}
+
+export interface Members {
+  /** The member for a principal's server, opened if needed. @throws {ProxyError} OVERLOADED when there are too many */
+  get(principalId: string, server: ServerConfig): Member;
+  /** The same without opening. */
+  find(principalId: string, server: ServerConfig): Member | undefined;
+  /** Keeps what means the same, closes what is gone or changed, starts what all share. Does not wait for the end of calls. */
+  reload(config: Config): void;
+  status(): readonly JsonObject[];
+  close(): Promise<void>;
+}
+
+/** Whether mcproxy itself can speak to it; a passthrough server needs the client's own header, so it is relayed only. */
+export function isServable(server: ServerConfig): boolean {
+  return server.enabled && !(server.kind === 'http' && server.credential.type === 'passthrough');
+}
+
+/** What the functions below work on. */
+interface Table {
+  readonly options: MembersOptions;
+  readonly members: Map<string, Member>;
+  readonly closing: Set<Promise<void>>;
+  config: Config;
+  sweep: NodeJS.Timeout | undefined;
+  closed: boolean;
+}
+
+export function createMembers(options: MembersOptions): Members {
+  const table: Table = {
+    options,
+    members: new Map(), // Bounded by PEER_COUNT_MAX.
+    closing: new Set(), // Bounded by PEER_COUNT_MAX.
+    config: options.config,
+    sweep: undefined,
+    closed: false,
+  };
+  const { members } = table;
+  warmUp(table);
+  return {
+    get: (principalId, server) => get(table, principalId, server),
+    find: (principalId, server) => members.get(keyOf(server.name, scopeOf(table, principalId, server))),
+    reload: (next) => reload(table, next),
+    status: () => [...members.values()].map((member) => member.status()),
+    async close() {
+      table.closed = true;
+      clearTimeout(table.sweep);
+      for (const [key, member] of members) retire(table, key, member);
+      await Promise.all(table.closing);
+    },
+  };
+}
+
+/** A command exactly as all have it; undefined is the scope of all. */
+function scopeOf({ config }: Table, principalId: string, server: ServerConfig): string | undefined {
+  return server.kind === 'stdio' && config.servers.get(server.name) === server ? undefined : principalId;
+}
+
+function get(table: Table, principalId: string, server: ServerConfig): Member {
+  const scope = scopeOf(table, principalId, server);
+  const key = keyOf(server.name, scope);
+  const member = table.members.get(key);
+  if (member !== undefined && isSameServer(member.server, server)) return member;
+  if (member !== undefined) retire(table, key, member);
+  return open(table, server, scope);
+}
+
+function open(table: Table, server: ServerConfig, principalId: string | undefined): Member {
+  const { members, options } = table;
+  if (table.closed) throw new ProxyError('SHUTTING_DOWN', 'mcproxy is stopping; try again shortly');
+  if (members.size >= PEER_COUNT_MAX) makeRoom(table);
+  const { clock, onDiag } = options;
+  const peer = openPeer(table, server, principalId);
+  const member = createMember({ server, principalId, peer, clock, onDiag });
+  members.set(keyOf(server.name, principalId), member);
+  if (principalId !== undefined) scheduleSweep(table);
+  return member;
+}
+
+/** @throws {ProxyError} INTERNAL when it cannot even be opened, which a peer that only connects later never does */
+function openPeer({ options }: Table, server: ServerConfig, principalId: string | undefined): Peer {
+  try {
+    return options.openPeer(server, { principalId });
+  } catch (error) {
+    options.onDiag('warn', 'a server could not be opened', { server: server.name, error: String(error) });
+    throw asProxyError(error, server.name);
+  }
+}
+
+/** Takes it out of use at once and closes it when its calls have ended. */
+function retire(table: Table, key: string, member: Member): void {
+  const { closing, config, members, options } = table;
+  members.delete(key);
+  const end = member
+    .close(config.shutdownGraceMs)
+    .catch((error: unknown) => {
+      options.onDiag('warn', 'a server was not closed well', { server: member.server.name, error: String(error) });
+    })
+    .finally(() => closing.delete(end));
+  closing.add(end);
+}
+
+function makeRoom(table: Table): void {
+  const idle = ownMembers(table).filter(([, member]) => member.idleSinceMs !== undefined);
+  const oldest = idle.toSorted(([, a], [, b]) => (a.idleSinceMs ?? 0) - (b.idleSinceMs ?? 0))[0];
+  if (oldest === undefined) throw new ProxyError('OVERLOADED', 'too many servers are in use; try again shortly');
+  retire(table, ...oldest);
+}
+
+/** One look at all of them now and then, so that a call costs no timer. */
+function scheduleSweep(table: Table): void {
+  table.sweep ??= setTimeout(() => {
+    table.sweep = undefined;
+    const beforeMs = table.options.clock.monotonicMs() - PEER_IDLE_MS;
+    for (const [key, member] of ownMembers(table)) {
+      if ((member.idleSinceMs ?? Number.POSITIVE_INFINITY) <= beforeMs) retire(table, key, member);
+    }
+    if (ownMembers(table).length > 0) scheduleSweep(table);
+  }, PEER_IDLE_MS / 2).unref();
+}
+
+function ownMembers({ members }: Table): [string, Member][] {
+  return [...members].filter(([, member]) => member.principalId !== undefined);
+}
+
+function reload(table: Table, next: Config): void {
+  table.config = next;
+  const principals = new Map(next.principals.map((principal) => [principal.id, principal]));
+  for (const [key, member] of table.members) {
+    const { principalId } = member;
+    const servers = principalId === undefined ? next.servers : principals.get(principalId)?.servers;
+    const server = servers?.get(member.server.name);
+    const sameScope = server !== undefined && scopeOf(table, principalId ?? '', server) === principalId;
+    if (sameScope && server.enabled && isSameServer(member.server, server)) member.adopt(server);
+    else retire(table, key, member);
+  }
+  warmUp(table);
+}
+
+/** Commands that all share start before anybody asks, because starting takes long. */
+function warmUp(table: Table): void {
+  for (const server of table.config.servers.values()) {
+    if (server.kind !== 'stdio' || !server.enabled || table.members.has(keyOf(server.name, undefined))) continue;
+    void startMember(table, server);
+  }
+}
+
+async function startMember(table: Table, server: ServerConfig): Promise<void> {
+  try {
+    await open(table, server, undefined).describe();
+  } catch {
+    // The member remembers why, and who could not be opened is in the diagnostic log.
+  }
+}
+
+function keyOf(serverName: string, principalId: string | undefined): string {
+  return principalId === undefined ? serverName : `${serverName}\0${principalId}`;
+}

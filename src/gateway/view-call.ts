@@ -1,0 +1,150 @@
+/**
+ * One call through a view: found, made, and its end in the words of the view.
+ *
+ * Finding the server may wait for a list, so a call can be cancelled before it reached anybody. It never rejects: a
+ * failure of ours is an error outcome (`data.source`), one that nobody foresaw is also a diag line. The state of a
+ * question is sealed on its way out and opened on its way back, for every view alike.
+ */
+import { ProxyError } from '../errors.ts';
+import { isObject } from '../mcp/jsonrpc.ts';
+import { INPUT_METHODS, RPC_ERROR, TASKS_EXTENSION } from '../mcp/protocol.ts';
+import type { JsonObject, McpCall, McpEvents, McpOutcome, McpRequest } from '../mcp/waist.ts';
+import { failureOutcome } from '../upstream/peer-outcome.ts';
+import type { OnDiag } from './diag.ts';
+import type { Member } from './member.ts';
+import { missingCapabilities, presentQuestions } from './questions.ts';
+import type { StateSeal } from './state-seal.ts';
+
+/** Where a request goes, and how what comes back is shown. */
+export interface Target {
+  readonly member: Member;
+  /** As the server knows them. */
+  readonly params: JsonObject;
+  /** The server to name to the client; undefined in a view of one server. */
+  readonly asker: string | undefined;
+  show(result: JsonObject): JsonObject;
+  showError(data: unknown): unknown;
+}
+
+/** A request that the view answers itself, or one that goes to a server. */
+export type Found = { readonly kind: 'answer'; readonly result: JsonObject } | ({ readonly kind: 'target' } & Target);
+
+export interface CallContext {
+  readonly principalId: string;
+  readonly seal: StateSeal;
+  readonly onDiag: OnDiag;
+  /** Whether everybody who may come in sees the same; else no answer is `public`. */
+  readonly uniform: () => boolean;
+}
+
+/** Begins at once. @param find where the request goes; may throw a ProxyError */
+export function startCall(
+  request: McpRequest,
+  events: McpEvents,
+  how: { readonly find: () => Promise<Found>; readonly context: CallContext },
+): McpCall {
+  let cancelled = false;
+  let inner: McpCall | undefined;
+
+  async function run(): Promise<McpOutcome> {
+    const found = await how.find();
+    if (found.kind === 'answer') return { kind: 'complete', result: found.result };
+    const upstream = openState(upstreamRequest(request, found), found, how.context);
+    // Nobody waits for it any more, and the server has not heard of it.
+    if (cancelled) throw new ProxyError('CLIENT_GONE', 'the client cancelled the request');
+    inner = found.member.call(upstream, namedEvents(events, found.asker));
+    return finish(await inner.outcome, { request: upstream, target: found, context: how.context });
+  }
+
+  return {
+    outcome: run().catch((error: unknown) => failure(error, how.context.onDiag)),
+    cancel(reason) {
+      cancelled = true;
+      inner?.cancel(reason);
+    },
+  };
+}
+
+function failure(error: unknown, onDiag: OnDiag): McpOutcome {
+  if (error instanceof ProxyError) return failureOutcome(error);
+  onDiag('warn', 'a bug in the gateway', { error: error instanceof Error ? error.stack : String(error) });
+  return failureOutcome(new ProxyError('INTERNAL', 'mcproxy failed; its diagnostic log says more', { cause: error }));
+}
+
+/** Tasks are not served, so no server may make one (MCP 2026-07-28 extension tasks: only for who declares it). */
+function upstreamRequest(request: McpRequest, { params }: Target): McpRequest {
+  const { extensions, ...capabilities } = request.clientCapabilities;
+  if (!isObject(extensions)) return { ...request, params };
+  const { [TASKS_EXTENSION]: _, ...others } = extensions;
+  return { ...request, params, clientCapabilities: { ...capabilities, extensions: others } };
+}
+
+function openState(request: McpRequest, target: Target, { principalId, seal }: CallContext): McpRequest {
+  const { requestState, ...params } = request.params;
+  if (requestState === undefined) return request;
+  const binding = { principalId, serverName: target.member.server.name, method: request.method, params };
+  const inner = seal.unwrap(requestState, binding);
+  return { ...request, params: inner === undefined ? params : { ...params, requestState: inner } };
+}
+
+function namedEvents(events: McpEvents, asker: string | undefined): McpEvents {
+  if (asker === undefined) return events;
+  return {
+    onProgress: (params) => events.onProgress(params),
+    onLog(params) {
+      const { logger } = params;
+      events.onLog({ ...params, logger: typeof logger === 'string' ? `${asker}/${logger}` : asker });
+    },
+  };
+}
+
+interface Made {
+  /** As it went to the server. */
+  readonly request: McpRequest;
+  readonly target: Target;
+  readonly context: CallContext;
+}
+
+function finish(outcome: McpOutcome, made: Made): McpOutcome {
+  const { target } = made;
+  if (outcome.kind === 'complete') return { kind: 'complete', result: freshness(target.show(outcome.result), made) };
+  if (outcome.kind === 'error') return { ...outcome, data: target.showError(outcome.data) };
+  if (outcome.kind === 'input_required' && INPUT_METHODS.has(made.request.method)) return ask(outcome, made);
+  throw new ProxyError(
+    'UPSTREAM_PROTOCOL',
+    `server ${target.member.server.name} answered ${made.request.method} with a result of a kind that is not allowed`,
+  );
+}
+
+/** What a retry brought belongs to its answers alone, and what not all may see is for no shared cache. */
+function freshness(result: JsonObject, { request, context }: Made): JsonObject {
+  if (result['cacheScope'] === undefined && result['ttlMs'] === undefined) return result;
+  const retried = request.params['inputResponses'] !== undefined || request.params['requestState'] !== undefined;
+  const shown = context.uniform() && !retried ? result : { ...result, cacheScope: 'private' };
+  return retried ? { ...shown, ttlMs: 0 } : shown;
+}
+
+function ask(outcome: Extract<McpOutcome, { kind: 'input_required' }>, made: Made): McpOutcome {
+  const { request, target, context } = made;
+  const missing = missingCapabilities(outcome.inputRequests, request.clientCapabilities);
+  const { name } = target.member.server;
+  if (missing !== undefined) {
+    return {
+      kind: 'error',
+      code: RPC_ERROR.missingCapability,
+      message: `server ${name} needs something that this client does not offer: ${Object.keys(missing).join(', ')}`,
+      data: { requiredCapabilities: missing },
+    };
+  }
+  const binding = {
+    principalId: context.principalId,
+    serverName: name,
+    method: request.method,
+    params: request.params,
+  };
+  return {
+    kind: 'input_required',
+    inputRequests: presentQuestions(outcome.inputRequests, target.asker),
+    requestState: context.seal.wrap(outcome.requestState, binding),
+  };
+}

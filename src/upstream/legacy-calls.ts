@@ -1,0 +1,213 @@
+/**
+ * The calls of one connection to a legacy server: which of them a message of the server belongs to.
+ *
+ * Streamable HTTP ties a message to a request by the stream it comes on. Without a tie (stdio, HTTP+SSE, and servers
+ * that ask on the general stream) a question is taken only while exactly one call is in progress that may ask, else
+ * it is refused: guessing could ask one user on behalf of another. Parked calls count, and for a while cancelled
+ * ones, which the server may not have noticed yet. `roots/list` is asked in the background by many servers, so where
+ * ties exist it needs one. Log messages follow the same rule over all calls and are otherwise dropped. The level of
+ * the connection is the most verbose that the calls in progress want; each call gets what it asked for.
+ * Source: MCP SEP-2260 (requests of servers are associated with one of a client).
+ */
+import { ProxyError } from '../errors.ts';
+import { CANCELLED_CALL_MS, LOG_LEVEL_MS_MAX, PARKED_CALL_COUNT_MAX } from '../limits.ts';
+import { isObject, isRpcId } from '../mcp/jsonrpc.ts';
+import type { JsonRpcRequest, RpcErrorBody, RpcId } from '../mcp/jsonrpc.ts';
+import { INPUT_METHODS, RPC_ERROR, findClientRequest, isRevision } from '../mcp/protocol.ts';
+import type { JsonObject, LogLevel, McpCall, McpEvents, McpOutcome, McpRequest, ServerCard } from '../mcp/waist.ts';
+import type { Timeouts } from '../model.ts';
+import { mostVerbose } from './call-notes.ts';
+import { askWithin, asProxyError } from './conversation.ts';
+import type { Conversation, OnDiag } from './conversation.ts';
+import { LegacyCall } from './legacy-call.ts';
+import type { Round } from './legacy-call.ts';
+import { isQuestion, refuseUnrelated } from './legacy-questions.ts';
+import { failureOutcome } from './peer-outcome.ts';
+
+export interface LegacyCallsOptions {
+  readonly serverName: string;
+  readonly timeouts: Timeouts;
+  readonly onDiag: OnDiag;
+  /** Resolves when the handshake is done. */
+  ready(): Promise<{ readonly conversation: Conversation; readonly card: ServerCard }>;
+}
+
+interface Ready {
+  readonly conversation: Conversation;
+  readonly card: ServerCard;
+}
+
+export class LegacyCalls {
+  readonly #options: LegacyCallsOptions;
+  /** By the id at the server; bounded by PEER_CALL_COUNT_MAX. */
+  readonly #open = new Map<RpcId, LegacyCall>();
+  /** Cancelled a short while ago and not answered: id → the end of that while. */
+  readonly #cancelled = new Map<RpcId, { readonly method: string; readonly timer: NodeJS.Timeout }>();
+  /** By the state that the client holds; bounded by PARKED_CALL_COUNT_MAX. */
+  readonly #parked = new Map<string, LegacyCall>();
+  #level: LogLevel | undefined;
+
+  constructor(options: LegacyCallsOptions) {
+    this.#options = options;
+  }
+
+  call(request: McpRequest, events: McpEvents): McpCall {
+    let resolve!: (outcome: McpOutcome) => void;
+    const outcome = new Promise<McpOutcome>((done) => {
+      resolve = done;
+    });
+    const round: Round = { request, events, resolve };
+    const started = { call: undefined as LegacyCall | undefined, cancelled: false };
+    this.#begin(round, started).catch((error: unknown) =>
+      resolve(failureOutcome(asProxyError(this.#options.serverName, error))),
+    );
+    return {
+      outcome,
+      cancel(reason) {
+        started.cancelled = true;
+        const gone = new ProxyError('CLIENT_GONE', 'the client cancelled the request');
+        if (started.call?.round === round) started.call.abandon(gone, reason);
+        else resolve(failureOutcome(gone));
+      },
+    };
+  }
+
+  /** Answers a request of the server, or hands it to the call it belongs to. */
+  onRequest(
+    { id, method, params = {} }: JsonRpcRequest,
+    relatedTo: RpcId | undefined,
+    conversation: Conversation,
+  ): void {
+    if (method === 'ping') return conversation.answer(id, {});
+    if (!isQuestion(method)) {
+      return conversation.refuse(id, {
+        code: RPC_ERROR.methodNotFound,
+        message: 'mcproxy does not serve this method.',
+      });
+    }
+    const needsTie = method === 'roots/list' && conversation.isLinked;
+    const call = needsTie && relatedTo === undefined ? undefined : this.#findAsking(relatedTo);
+    const refusal = call === undefined ? refuseUnrelated() : (this.#refuseParking() ?? call.ask(id, method, params));
+    if (refusal === undefined) return;
+    conversation.refuse(id, refusal);
+    const data = { server: this.#options.serverName, method, reason: refusal.message };
+    this.#options.onDiag('info', 'a question of a server was refused', data);
+  }
+
+  onProgress(params: JsonObject): void {
+    const { progressToken } = params;
+    if (isRpcId(progressToken)) this.#open.get(progressToken)?.onProgress(params);
+  }
+
+  onLog(params: JsonObject, relatedTo: RpcId | undefined): void {
+    this.#find(relatedTo, () => true)?.onLog(params);
+  }
+
+  onCancelled({ requestId }: JsonObject): void {
+    if (!isRpcId(requestId)) return;
+    for (const call of this.#open.values()) call.withdraw(requestId);
+  }
+
+  /** The conversation is over: open requests have failed, nothing is left to come back to. */
+  close(): void {
+    const over = new ProxyError('UPSTREAM_CLOSED', `the connection to server ${this.#options.serverName} is over`);
+    for (const call of [...this.#open.values(), ...this.#parked.values()]) call.abandon(over, undefined);
+    for (const { timer } of this.#cancelled.values()) clearTimeout(timer);
+    this.#cancelled.clear();
+  }
+
+  async #begin(round: Round, started: { call: LegacyCall | undefined; cancelled: boolean }): Promise<void> {
+    const { method, params } = round.request;
+    const isRetry = params['requestState'] !== undefined || params['inputResponses'] !== undefined;
+    const ready = await this.#options.ready();
+    if (started.cancelled) return;
+    const { revision } = ready.card;
+    if (isRevision(revision) && findClientRequest(method, revision) !== 'served') {
+      return round.resolve(unknownMethod(method, revision));
+    }
+    await this.#want(ready, round.request.logLevel);
+    if (started.cancelled) return;
+    if (isRetry) return this.#resume(round, started);
+    started.call = new LegacyCall(round, this.#callOptions(ready));
+    started.call.start();
+  }
+
+  #resume(round: Round, started: { call: LegacyCall | undefined }): void {
+    const { method, params } = round.request;
+    const state = params['requestState'];
+    const call = typeof state === 'string' ? this.#parked.get(state) : undefined;
+    if (call === undefined || call.method !== method) return round.resolve(unknownState(this.#options.serverName));
+    started.call = call;
+    call.resume(round, isObject(params['inputResponses']) ? params['inputResponses'] : {});
+  }
+
+  #callOptions({ conversation, card }: Ready): ConstructorParameters<typeof LegacyCall>[1] {
+    const { serverName, timeouts } = this.#options;
+    return {
+      serverName,
+      timeouts,
+      conversation,
+      revision: card.revision,
+      onOpen: (call, id) => void this.#open.set(id, call),
+      onSettled: (id, how) => this.#settle(id, how, conversation),
+      onParked: (call, state) => void this.#parked.set(state, call),
+      onUnparked: (state) => void this.#parked.delete(state),
+    };
+  }
+
+  #settle(id: number, how: 'answered' | 'cancelled', conversation: Conversation): void {
+    const call = this.#open.get(id);
+    this.#open.delete(id);
+    clearTimeout(this.#cancelled.get(id)?.timer);
+    this.#cancelled.delete(id);
+    if (how === 'answered' || call === undefined) return;
+    const timer = setTimeout(() => {
+      this.#cancelled.delete(id);
+      conversation.forget(id);
+    }, CANCELLED_CALL_MS);
+    this.#cancelled.set(id, { method: call.method, timer });
+  }
+
+  #findAsking(relatedTo: RpcId | undefined): LegacyCall | undefined {
+    return this.#find(relatedTo, (method) => INPUT_METHODS.has(method));
+  }
+
+  /** The call that a message belongs to, if that is certain. */
+  #find(relatedTo: RpcId | undefined, counts: (method: string) => boolean): LegacyCall | undefined {
+    if (relatedTo !== undefined) {
+      const call = this.#open.get(relatedTo);
+      return call !== undefined && counts(call.method) ? call : undefined;
+    }
+    const [only, ...others] = [...this.#open.values()].filter((call) => counts(call.method));
+    const hasCancelled = [...this.#cancelled.values()].some(({ method }) => counts(method));
+    return others.length > 0 || hasCancelled ? undefined : only;
+  }
+
+  #refuseParking(): RpcErrorBody | undefined {
+    if (this.#parked.size < PARKED_CALL_COUNT_MAX) return undefined;
+    return { code: RPC_ERROR.internal, message: 'Too many requests wait for their clients.' };
+  }
+
+  /** Sets the level of the connection; waits only for one that lets more through, and not for ever. */
+  async #want({ conversation, card }: Ready, wanted: LogLevel | undefined): Promise<void> {
+    if (wanted === undefined || card.capabilities['logging'] === undefined) return;
+    const levels = [...this.#open.values()].map(({ round }) => round?.request.logLevel);
+    const level = mostVerbose([...levels, wanted]);
+    if (level === undefined || level === this.#level) return;
+    const isMore = this.#level === undefined || mostVerbose([level, this.#level]) === level;
+    this.#level = level;
+    const answered = askWithin(conversation, { method: 'logging/setLevel', params: { level } }, LOG_LEVEL_MS_MAX);
+    if (isMore) await answered;
+  }
+}
+
+function unknownMethod(method: string, revision: string): McpOutcome {
+  const message = `The server speaks MCP ${revision}, which has no method ${method}.`;
+  return { kind: 'error', code: RPC_ERROR.methodNotFound, message, data: undefined };
+}
+
+/** Never made again silently: the first round may have had effects. */
+function unknownState(serverName: string): McpOutcome {
+  const message = `The question of server ${serverName} has expired or was answered already. Make the request again without requestState.`;
+  return { kind: 'error', code: RPC_ERROR.invalidParams, message, data: undefined };
+}
