@@ -2,6 +2,7 @@
  * What a reload is asked and answers, in the words of those who asked: the admin socket, a signal, a saved file.
  *
  * Applying a configuration is the app's; here are the shapes of it and the answers for the ways in which it fails.
+ * No answer contains more of a file than `config/problems` lets through.
  */
 import { ProxyError } from '../errors.ts';
 import type { Config, Problem } from '../model.ts';

@@ -49,7 +49,8 @@ export function makeAuthenticator(config: Config): Authenticator {
       if (!bearer.ok) return { kind: 'malformed' };
       const tokenDigest = hash('sha256', bearer.token);
       const found = byDigest.get(tokenDigest);
-      if (found === undefined || !timingSafeEqual(found.digest, Buffer.from(tokenDigest, 'hex'))) return { kind: 'unknown', tokenDigest };
+      if (found === undefined || !timingSafeEqual(found.digest, Buffer.from(tokenDigest, 'hex')))
+        return { kind: 'unknown', tokenDigest };
       return { kind: 'known', by: { principal: found.principal, tokenDigest } };
     },
     stillValid(tokenDigest, principalId) {

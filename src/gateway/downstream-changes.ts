@@ -24,19 +24,19 @@ export function changeMessage(session: Session, change: ViewChange): JsonObject 
 
 export interface ChangeStreamOptions extends Pick<EventStreamOptions, 'heartbeatMs'> {
   readonly view: GatewayView;
-  readonly headers?: Readonly<Record<string, string>>;
+  /** What to do when the process stops or the user is removed; ends the stream when it is left out. */
+  onStop?(reason: 'shutdown' | 'revoked'): void;
   /** The stream is over, for whatever reason. */
   onOver(): void;
 }
 
 /** Opens a stream of the session and sends the changes of the view to it until it ends. */
 export function openChangeStream(exchange: Exchange, session: Session, options: ChangeStreamOptions): EventStream {
-  const { view, headers, heartbeatMs } = options;
+  const { view, heartbeatMs } = options;
   const stream = new EventStream(exchange, {
     heartbeatMs,
     openEnded: true,
-    ...(headers === undefined ? {} : { headers }),
-    onStop: () => stream.finish(),
+    onStop: (reason) => (options.onStop === undefined ? stream.finish() : options.onStop(reason)),
     onClosed: () => undefined,
   });
   const { streams } = session;

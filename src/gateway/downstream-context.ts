@@ -29,9 +29,17 @@ export interface DownstreamTarget {
   readonly scope: string;
 }
 
+/** An open `subscriptions/listen`, which belongs to no session. */
+export interface OpenListen {
+  readonly principalId: string;
+  /** Ends it with its closing result. */
+  close(): void;
+}
+
 /** One exchange on its way through an adapter. */
 export interface DownstreamPost {
   readonly exchange: Exchange;
   readonly target: DownstreamTarget;
   readonly context: DownstreamContext;
+  readonly listens: Set<OpenListen>;
 }

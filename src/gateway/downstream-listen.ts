@@ -120,14 +120,19 @@ class Listener {
 
   open(honoured: Filter): void {
     this.#filter = honoured;
-    const { exchange, context } = this.#post;
+    const { exchange, context, listens, target } = this.#post;
+    const listen = { principalId: target.principal.id, close: () => this.#close() };
+    listens.add(listen);
     this.#stream = new EventStream(exchange, {
       heartbeatMs: context.heartbeatMs,
       openEnded: true,
       onStop: () => this.#close(),
       onClosed: () => undefined,
     });
-    this.#stream.onOver(() => this.end());
+    this.#stream.onOver(() => {
+      listens.delete(listen);
+      this.end();
+    });
     const notifications = {
       ...Object.fromEntries([...honoured.kinds].map((kind) => [`${kind}ListChanged`, true])),
       ...(honoured.uris.length > 0 ? { resourceSubscriptions: honoured.uris } : {}),

@@ -1,12 +1,12 @@
 /**
  * The client's side of the gateway: gives each exchange to the adapter of its transport.
  *
- * Owns what adapters keep between exchanges: sessions of older revisions and the streams of HTTP+SSE. Streams that
- * belong to no session (`subscriptions/listen`, the answer of a POST) are ended through `exchange.stop` by whoever
- * counts the exchanges. Authentication, routing and the choice of the view are the caller's.
+ * Owns what adapters keep between exchanges: sessions of older revisions, the streams of HTTP+SSE, open subscriptions.
+ * Calls in progress are stopped through `exchange.stop` by whoever counts the exchanges. Authentication, routing and
+ * the choice of the view are the caller's.
  */
 import type { Exchange } from '../http/exchange.ts';
-import type { DownstreamContext, DownstreamTarget } from './downstream-context.ts';
+import type { DownstreamContext, DownstreamTarget, OpenListen } from './downstream-context.ts';
 import { createLegacySse } from './legacy-sse.ts';
 import { createSessions } from './session.ts';
 import { serveStreamable } from './streamable.ts';
@@ -16,7 +16,7 @@ export type { DownstreamContext, DownstreamTarget } from './downstream-context.t
 export interface Downstream {
   /** Answers the exchange in every case. */
   serve(exchange: Exchange, target: DownstreamTarget & { readonly part: 'mcp' | 'sse' | 'messages' }): void;
-  /** Ends all sessions and their streams. */
+  /** Ends all streams that wait for nobody, with their closing results; calls in progress may finish. */
   close(): void;
   /** The principal was removed: its sessions and their streams end. */
   endPrincipal(principalId: string): void;
@@ -25,19 +25,23 @@ export interface Downstream {
 export function createDownstream(context: DownstreamContext): Downstream {
   const sessions = createSessions(context);
   const legacySse = createLegacySse(context);
+  // Bounded by EXCHANGE_COUNT_MAX.
+  const listens = new Set<OpenListen>();
   return {
     serve(exchange, target) {
-      const post = { exchange, target, context };
+      const post = { exchange, target, context, listens };
       if (target.part === 'mcp') return serveStreamable(post, sessions);
       return target.part === 'sse' ? legacySse.open(post) : legacySse.receive(post);
     },
     close() {
       sessions.close();
       legacySse.close();
+      for (const listen of [...listens]) listen.close();
     },
     endPrincipal(principalId) {
       sessions.endPrincipal(principalId);
       legacySse.endPrincipal(principalId);
+      for (const listen of [...listens]) if (listen.principalId === principalId) listen.close();
     },
   };
 }

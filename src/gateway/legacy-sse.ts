@@ -39,6 +39,16 @@ export interface LegacySse {
 interface Conversation {
   readonly session: Session;
   readonly stream: EventStream;
+  /** Requests whose responses have not left. */
+  waitingCount: number;
+  /** The stream ends as soon as nothing waits. */
+  closing: boolean;
+}
+
+/** A stop lets what is in progress be answered; it is cut with the connection when that takes too long. */
+function drain(conversation: Conversation): void {
+  conversation.closing = true;
+  if (conversation.waitingCount === 0) conversation.stream.finish();
 }
 
 export function createLegacySse(context: DownstreamContext): LegacySse {
@@ -55,12 +65,14 @@ export function createLegacySse(context: DownstreamContext): LegacySse {
     const stream = openChangeStream(exchange, session, {
       view: target.view,
       heartbeatMs: context.heartbeatMs,
+      onStop: (reason) => (reason === 'revoked' ? stream.finish() : drain(conversation)),
       onOver() {
         conversations.delete(key);
         closeSession(session, 'the client closed its stream');
       },
     });
-    conversations.set(key, { session, stream });
+    const conversation: Conversation = { session, stream, waitingCount: 0, closing: false };
+    conversations.set(key, conversation);
     const path = `${context.pathPrefix}${target.scope === '' ? '' : `/${target.scope}`}/messages`;
     const handle = context.sealer.seal(key, contextOf(owner));
     stream.sendText(encodeSseEvent({ event: 'endpoint', data: `${path}?sessionId=${handle}` }));
@@ -75,10 +87,6 @@ export function createLegacySse(context: DownstreamContext): LegacySse {
     return found ?? new ProxyError('SESSION_UNKNOWN', 'this session has ended; connect to the SSE URL again');
   }
 
-  function end(chosen: (session: Session) => boolean): void {
-    for (const { session, stream } of [...conversations.values()]) if (chosen(session)) stream.finish();
-  }
-
   return {
     open,
     receive(post) {
@@ -90,8 +98,13 @@ export function createLegacySse(context: DownstreamContext): LegacySse {
         onBody: (body) => receiveBody(body, conversation, post),
       });
     },
-    endPrincipal: (principalId) => end((session) => session.principalId === principalId),
-    close: () => end(() => true),
+    endPrincipal(principalId) {
+      for (const { session, stream } of [...conversations.values()])
+        if (session.principalId === principalId) stream.finish();
+    },
+    close() {
+      for (const conversation of [...conversations.values()]) drain(conversation);
+    },
   };
 }
 
@@ -121,7 +134,6 @@ function receiveBody(body: unknown, conversation: Conversation, post: Downstream
   const requests = contents.flatMap((content) => (content.kind === 'request' ? [content.message] : []));
   if (requests.length === 0) return sendAccepted(exchange);
   exchange.entry.httpStatus = 202;
-  exchange.streaming = false;
   writeEmpty(exchange, 202);
   serveRequests(requests, conversation, post);
 }
@@ -140,22 +152,23 @@ function serveRequests(requests: readonly JsonRpcRequest[], conversation: Conver
   const { exchange, context } = post;
   const { stream } = conversation;
   let waitingCount = requests.length;
+  conversation.waitingCount += requests.length;
+  const send = (response: JsonRpcResponse | undefined): void => {
+    if (response !== undefined) stream.send(response);
+    conversation.waitingCount -= 1;
+    if (conversation.closing) drain(conversation);
+  };
   const finish = (response: JsonRpcResponse | undefined): void => {
     waitingCount -= 1;
-    if (response !== undefined) {
-      noteResponse(exchange.entry, response);
-      exchange.entry.bytesOut += Buffer.byteLength(JSON.stringify(response));
-    }
+    if (response !== undefined) noteResponse(exchange.entry, response);
     if (!stream.open) {
       recordFailure(
         exchange.entry,
         new ProxyError('CLIENT_GONE', 'the client closed its stream before it was answered'),
       );
     }
-    if (waitingCount > 0) return void (response !== undefined && stream.send(response));
-    exchange.commit(() => {
-      if (response !== undefined) stream.send(response);
-    });
+    if (waitingCount > 0) return send(response);
+    exchange.commit(() => send(response));
   };
   for (const message of requests) {
     serveOne(message, conversation, post).then(finish, (thrown: unknown) => {

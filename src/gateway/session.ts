@@ -9,8 +9,14 @@
 import { hash } from 'node:crypto';
 import type { Sealer } from '../auth/seal.ts';
 import type { EventStream } from '../http/event-stream.ts';
-import { SESSION_COUNT_MAX, SESSION_ENDED_COUNT_MAX, SESSION_IDLE_MS, SESSION_MS_MAX } from '../limits.ts';
-import { SESSION_CALL_COUNT_MAX, LISTEN_RESOURCE_COUNT_MAX } from '../limits.ts';
+import {
+  LISTEN_RESOURCE_COUNT_MAX,
+  SESSION_CALL_COUNT_MAX,
+  SESSION_COUNT_MAX,
+  SESSION_ENDED_COUNT_MAX,
+  SESSION_IDLE_MS,
+  SESSION_MS_MAX,
+} from '../limits.ts';
 import { isObject, type RpcId } from '../mcp/jsonrpc.ts';
 import { isLegacyRevision, type LegacyRevision } from '../mcp/protocol.ts';
 import type { JsonObject, LogLevel } from '../mcp/waist.ts';
@@ -86,6 +92,7 @@ export interface Sessions {
   /** Ends a session for good: its id is refused from now on. */
   end(id: string): void;
   endPrincipal(principalId: string): void;
+  /** Ends what waits for nobody; requests in progress may finish. */
   close(): void;
 }
 
@@ -165,9 +172,10 @@ export function createSessions({ clock, sealer }: SessionsOptions): Sessions {
       }
     },
     close() {
-      const all = [...held.values()];
-      held.clear();
-      for (const { session } of all) closeSession(session, 'mcproxy is stopping');
+      for (const { session } of held.values()) {
+        releaseSubscriptions(session);
+        for (const stream of [...session.streams]) stream.finish();
+      }
     },
   };
 }

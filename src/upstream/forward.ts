@@ -92,6 +92,12 @@ export function forward(upstream: HttpUpstream, outbound: Outbound, options: Att
     options.headMs,
   );
   request.on('error', (error: NodeJS.ErrnoException) => fail(attemptError(error, serverName, connected)));
+  // Without these a switch of protocols would end the request in silence, and so might what nobody has thought of.
+  request.on('upgrade', (response, socket) => {
+    socket.destroy();
+    fail(statusError(serverName, response.statusCode));
+  });
+  request.on('close', () => fail(attemptError(new Error('closed'), serverName, connected)));
   request.on('response', (response) => {
     // 1xx are no answers and Node keeps them; what is below them is nothing that could be passed on.
     if ((response.statusCode ?? 0) < 200) fail(statusError(serverName, response.statusCode));
@@ -190,7 +196,7 @@ function connectError(serverName: string, ms: number): ProxyError {
 }
 
 function statusError(serverName: string, status: number | undefined): ProxyError {
-  return new ProxyError('UPSTREAM_PROTOCOL', `server ${serverName} answered with the status ${status}, which is none`);
+  return new ProxyError('UPSTREAM_PROTOCOL', `server ${serverName} answered with status ${status}, which is no answer`);
 }
 
 function lateError(serverName: string): ProxyError {

@@ -1,12 +1,15 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { closeSync, constants, openSync, readFileSync, readSync, writeSync } from 'node:fs';
 import { Agent } from 'node:http';
 import { join } from 'node:path';
 import { after } from 'node:test';
+import { askSocket } from '../../src/app/admin-client.ts';
 import { checkNothingLeft } from '../support/leaks.ts';
 import { echo, startUpstream, type Answer } from '../support/recording-upstream.ts';
 import { startApp } from '../support/start-app.ts';
-import { callKept, callOf, tokensFile } from '../support/users.ts';
+import { makeTempDir, writeFiles } from '../support/temp-dir.ts';
+import { call, callKept, callOf, tokensFile } from '../support/users.ts';
 import { verifies } from '../support/verifies.ts';
 import { waitFor } from '../support/wait.ts';
 
@@ -72,4 +75,62 @@ verifies('log.kill-nine', 'after kill -9 under load every answer that arrived ha
 
 function isResponse(text: string): boolean {
   return /^data: .*"result":.*\n\n/m.test(text);
+}
+
+verifies('log.kill-nine', 'the end of an answer waits until its line is in the file', async (t) => {
+  const upstream = await startUpstream(t, { answer });
+  const dir = makeTempDir(t);
+  const pipe = join(dir, 'pipe');
+  execFileSync('mkfifo', [pipe]);
+  // Both ends, so that neither the open here nor the one of mcproxy waits for the other.
+  const fd = openSync(pipe, constants.O_RDWR | constants.O_NONBLOCK);
+  t.after(() => closeSync(fd));
+  writeFiles(dir, {
+    'mcproxy.yml': 'listen: 127.0.0.1:0\nlog: { file: pipe }\nadmin: { socket: admin.sock }\n',
+    'tokens.yml': tokensFile(USERS, upstream.url),
+  });
+  const app = await startApp(t, { dir });
+  fill(fd);
+
+  let arrivedCount = 0;
+  const calls = ['json0', 'sse0'].map(async (user) => {
+    const answered = await call(app.url, user, { requestId: user, body: callOf(1, { user }) });
+    arrivedCount += 1;
+    return answered.text();
+  });
+  await waitFor(() => upstream.requests.length === 2, { what: 'both calls upstream' });
+  // Time enough for the answers, measured in questions that are not logged.
+  for (let n = 0; n < 30; n += 1) {
+    // oxlint-disable-next-line no-await-in-loop
+    await askSocket(join(dir, 'admin.sock'), { method: 'GET', target: '/status' });
+  }
+  assert.equal(arrivedCount, 0, 'answers before their lines');
+
+  let lines = '';
+  await waitFor(() => {
+    lines += drain(fd);
+    return lines.includes('"json0"') && lines.includes('"sse0"');
+  });
+  for (const text of await Promise.all(calls)) assert.match(text, /"result"/);
+});
+
+/** Fills a pipe to the last byte. */
+function fill(fd: number): void {
+  for (const size of [4_096, 1]) {
+    try {
+      for (;;) writeSync(fd, 'x'.repeat(size));
+    } catch (error) {
+      assert.equal((error as NodeJS.ErrnoException).code, 'EAGAIN');
+    }
+  }
+}
+
+/** What is in a pipe now. */
+function drain(fd: number): string {
+  const buffer = Buffer.alloc(1 << 20);
+  try {
+    return buffer.toString('utf8', 0, readSync(fd, buffer));
+  } catch {
+    return '';
+  }
 }

@@ -35,9 +35,13 @@ const nonsense = [
   {
     name: 'the status 099',
     answer: 'HTTP/1.1 099 What\r\nContent-Length: 0\r\n\r\n',
-    text: /status 99, which is none/,
+    text: /status 99, which is no answer/,
   },
-  { name: 'the status 000', answer: 'HTTP/1.1 000 What\r\nContent-Length: 0\r\n\r\n', text: /status 0, which is none/ },
+  {
+    name: 'the status 000',
+    answer: 'HTTP/1.1 000 What\r\nContent-Length: 0\r\n\r\n',
+    text: /status 0, which is no answer/,
+  },
   { name: 'a header with a NUL', answer: 'HTTP/1.1 200 OK\r\nX: a\0b\r\n\r\n', text: NOT_HTTP },
   {
     name: 'a length and chunks',
@@ -87,6 +91,8 @@ verifies('retries.protocol', 'a switch of protocols that nobody asked for is 502
   bytes = 'HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n';
   const { answer, entry } = await proxied.call('up', 'tools/call');
   assert.equal(answer.status, 502);
+  assert.match(errorOf(answer).message, /status 101, which is no answer/);
+  assert.equal(entry['error_code'], 'UPSTREAM_PROTOCOL');
   assert.equal(entry['attempts'], 1);
 });
 

@@ -7,6 +7,7 @@ import fc from 'fast-check';
 import { AUTH, SERVER, SETTINGS, USER } from '../../src/config/schema.ts';
 import { PROBLEM_COUNT_MAX } from '../../src/limits.ts';
 import { parseFiles, type TestInput } from '../support/parse-files.ts';
+import { verifies } from '../support/verifies.ts';
 
 /** A marked value as it may stand in a place for secrets; long, with letters and digits, as real ones are. */
 const MARK = 'sk-PLANTED';
@@ -109,7 +110,7 @@ test('any text is answered with a configuration or with problems, never with an 
   );
 });
 
-test('no problem shows a secret, however broken the files are', () => {
+verifies('files.no-secrets-in-messages', 'no problem shows a secret, however broken the files are', () => {
   fc.assert(
     fc.property(text, text, planted, (config, tokens, value) => judge({ config, tokens, env: { X: value } })),
     { numRuns: 1_000 },

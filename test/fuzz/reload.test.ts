@@ -72,6 +72,8 @@ async function startIn(place: Place): Promise<App> {
     }),
     clock: { wallMs: place.now, monotonicMs, random: () => 0 },
     startId: 'fuzz',
+    stateKey: Buffer.alloc(32),
+    ambientEnv: {},
     load,
     onLostEntries: (lines) => assert.fail(lines),
   });

@@ -9,6 +9,7 @@ import test from 'node:test';
 import * as fc from 'fast-check';
 import * as YAML from 'yaml';
 import { parseYaml, yamlToValue } from '../../src/text/yaml.ts';
+import { verifies } from '../support/verifies.ts';
 
 const RUNS = Number(process.env['FUZZ_RUNS'] ?? 1);
 const ORACLE = { version: '1.2', schema: 'core', uniqueKeys: true, logLevel: 'silent' } as const;
@@ -188,7 +189,7 @@ const SOURCES = [
   { name: 'mutated documents', source: mutated, runs: 4000 },
 ];
 for (const row of SOURCES) {
-  test(`${row.name}: the value is the oracle's or there is a problem`, () => {
+  verifies('files.yaml-same-or-error', `${row.name}: the value is the oracle's or there is a problem`, () => {
     let accepted = 0;
     const property = fc.property(row.source, (text) => {
       if (compare(text) === 'accepted') accepted += 1;
@@ -198,7 +199,7 @@ for (const row of SOURCES) {
   });
 }
 
-test('a printed configuration is accepted with the value it was printed from', () => {
+verifies('files.yaml-same-or-error', 'a printed configuration is accepted with the value it was printed from', () => {
   const property = fc.property(configRoot, printOptions, (node, options) => {
     // An empty list below its key and as far left is not YAML, although the oracle prints it so.
     const indentSeq = options.indentSeq || options.collectionStyle === 'block';

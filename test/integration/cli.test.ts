@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { verifies } from '../support/verifies.ts';
 
 const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
 const root = mkdtempSync(join(tmpdir(), 'mcproxy-cli-'));
@@ -129,30 +130,34 @@ const pong = (request: IncomingMessage, response: ServerResponse): void => {
   response.end('{"jsonrpc":"2.0","id":1,"result":{}}');
 };
 
-test('a token added while the service runs opens the door within a second and revoking it closes it', async () => {
-  const directory = workplace({ 'mcproxy.yml': CONFIG(await upstream(pong)), 'tokens.yml': TOKENS });
-  const service = await serve(directory, '--config', directory);
-  const added = await mcproxy(directory, 'token', 'add', 'alice', '--config', directory, '--server', 'a');
-  assert.equal(added.exitCode, 0, added.stderr);
-  const token = added.stdout.trim();
-  assert.match(token, /^mcp_[\w-]{43}$/);
-  assert.match(added.stderr, /running service/);
-  assert.equal(await knock(service.url, token), 200);
-  const file = readFileSync(join(directory, 'tokens.yml'), 'utf8');
-  assert.ok(file.startsWith(TOKENS.trimEnd()), file);
-  assert.ok(!file.includes(token));
+verifies(
+  ['identity.token-add', 'identity.token-rotate', 'identity.token-revoke'],
+  'a token added while the service runs opens the door within a second and revoking it closes it',
+  async () => {
+    const directory = workplace({ 'mcproxy.yml': CONFIG(await upstream(pong)), 'tokens.yml': TOKENS });
+    const service = await serve(directory, '--config', directory);
+    const added = await mcproxy(directory, 'token', 'add', 'alice', '--config', directory, '--server', 'a');
+    assert.equal(added.exitCode, 0, added.stderr);
+    const token = added.stdout.trim();
+    assert.match(token, /^mcp_[\w-]{43}$/);
+    assert.match(added.stderr, /running service/);
+    assert.equal(await knock(service.url, token), 200);
+    const file = readFileSync(join(directory, 'tokens.yml'), 'utf8');
+    assert.ok(file.startsWith(TOKENS.trimEnd()), file);
+    assert.ok(!file.includes(token));
 
-  const rotated = await mcproxy(directory, 'token', 'rotate', 'alice', '--config', directory);
-  assert.equal(await knock(service.url, token), 401);
-  assert.equal(await knock(service.url, rotated.stdout.trim()), 200);
-  const revoked = await mcproxy(directory, 'token', 'revoke', 'alice', '--config', directory);
-  assert.equal(revoked.exitCode, 0, revoked.stderr);
-  assert.equal(await knock(service.url, rotated.stdout.trim()), 401);
-  assert.equal(readFileSync(join(directory, 'tokens.yml'), 'utf8'), TOKENS);
-  const ended = await end(service);
-  assert.equal(ended.exitCode, 0, ended.stderr);
-  assert.ok(!existsSync(join(directory, 'mcproxy', 'admin.sock')));
-});
+    const rotated = await mcproxy(directory, 'token', 'rotate', 'alice', '--config', directory);
+    assert.equal(await knock(service.url, token), 401);
+    assert.equal(await knock(service.url, rotated.stdout.trim()), 200);
+    const revoked = await mcproxy(directory, 'token', 'revoke', 'alice', '--config', directory);
+    assert.equal(revoked.exitCode, 0, revoked.stderr);
+    assert.equal(await knock(service.url, rotated.stdout.trim()), 401);
+    assert.equal(readFileSync(join(directory, 'tokens.yml'), 'utf8'), TOKENS);
+    const ended = await end(service);
+    assert.equal(ended.exitCode, 0, ended.stderr);
+    assert.ok(!existsSync(join(directory, 'mcproxy', 'admin.sock')));
+  },
+);
 
 test('a saved file is applied within a second without any command', async () => {
   const directory = workplace({ 'mcproxy.yml': CONFIG(await upstream(pong)), 'tokens.yml': TOKENS });
@@ -232,18 +237,25 @@ for (const [signal, exitCode] of [
   });
 }
 
-test('problems of all files are printed and the exit code is 78, at the start as with check', async () => {
-  const directory = workplace({ 'mcproxy.yml': 'listn: 127.0.0.1:0\n', 'tokens.yml': 'users:\n  zoe: { tokn: x }\n' });
-  for (const command of ['serve', 'check']) {
-    const { exitCode, stderr } = await mcproxy(directory, command, '--config', directory);
-    assert.equal(exitCode, 78);
-    assert.match(stderr, /mcproxy\.yml:1:1: error: .*\n {4}listn.*\n {4}\^\n/);
-    assert.match(stderr, /tokens\.yml:2:\d+: error: /);
-    assert.match(stderr, /fix: /);
-  }
-  const json = await mcproxy(directory, 'check', '--json', '--config', directory);
-  assert.equal((JSON.parse(json.stdout) as { ok: boolean }).ok, false);
-});
+verifies(
+  'check.exit-codes',
+  'problems of all files are printed and the exit code is 78, at the start as with check',
+  async () => {
+    const directory = workplace({
+      'mcproxy.yml': 'listn: 127.0.0.1:0\n',
+      'tokens.yml': 'users:\n  zoe: { tokn: x }\n',
+    });
+    for (const command of ['serve', 'check']) {
+      const { exitCode, stderr } = await mcproxy(directory, command, '--config', directory);
+      assert.equal(exitCode, 78);
+      assert.match(stderr, /mcproxy\.yml:1:1: error: .*\n {4}listn.*\n {4}\^\n/);
+      assert.match(stderr, /tokens\.yml:2:\d+: error: /);
+      assert.match(stderr, /fix: /);
+    }
+    const json = await mcproxy(directory, 'check', '--json', '--config', directory);
+    assert.equal((JSON.parse(json.stdout) as { ok: boolean }).ok, false);
+  },
+);
 
 test('a log that cannot be written is exit 73, an address that is not ours exit 69', async () => {
   const log = workplace({ 'mcproxy.yml': 'listen: 127.0.0.1:0\nlog: { file: mcproxy.yml/access.log }\n' });
@@ -253,36 +265,47 @@ test('a log that cannot be written is exit 73, an address that is not ours exit 
   assert.equal(exitCode, 69, stderr);
 });
 
-test('without any file the demo runs and says how to use it', { skip: existsSync('/etc/mcproxy') }, async () => {
-  const directory = workplace();
-  const service = await serve(directory, '--port', '0');
-  await until(() => service.stdout().includes('curl'), 'the banner');
-  const token = /mcp_demo_[\w-]+/.exec(service.stdout())?.[0] ?? '';
-  const response = await fetch(`${service.url}/demo/mcp`, {
-    method: 'POST',
-    headers: {
-      authorization: `Bearer ${token}`,
-      'content-type': 'application/json',
-      accept: 'application/json, text/event-stream',
-    },
-    body: JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'tools/call', params: { name: 'whoami', arguments: {} } }),
-  });
-  assert.match(await response.text(), /demo-credential/);
-  assert.equal((await end(service)).exitCode, 0);
-});
+verifies(
+  'repository.first-run',
+  'without any file the demo runs and says how to use it',
+  async () => {
+    const directory = workplace();
+    const service = await serve(directory, '--port', '0');
+    await until(() => service.stdout().includes('curl'), 'the banner');
+    const token = /mcp_demo_[\w-]+/.exec(service.stdout())?.[0] ?? '';
+    const response = await fetch(`${service.url}/demo/mcp`, {
+      method: 'POST',
+      headers: {
+        authorization: `Bearer ${token}`,
+        'content-type': 'application/json',
+        accept: 'application/json, text/event-stream',
+      },
+      body: JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'tools/call', params: { name: 'whoami', arguments: {} } }),
+    });
+    assert.match(await response.text(), /demo-credential/);
+    assert.equal((await end(service)).exitCode, 0);
+  },
+  { skip: existsSync('/etc/mcproxy') },
+);
 
-test('five tokens added at the same time are all there, and the first makes the file', async () => {
-  const directory = workplace({ 'mcproxy.yml': 'servers:\n  a: { url: "http://127.0.0.1:1/mcp" }\n' });
-  const names = ['ann', 'ben', 'cem', 'dia', 'eve'];
-  const added = await Promise.all(names.map((name) => mcproxy(directory, 'token', 'add', name, '--config', directory)));
-  for (const { exitCode, stderr } of added) assert.equal(exitCode, 0, stderr);
-  assert.equal(statSync(join(directory, 'tokens.yml')).mode & 0o007, 0);
-  const listed = await mcproxy(directory, 'token', 'list', '--config', directory);
-  for (const name of names) assert.match(listed.stdout, new RegExp(`^${name} +user +all servers$`, 'm'));
-  const checked = await mcproxy(directory, 'check', '--config', directory);
-  assert.equal(checked.exitCode, 0, checked.stderr);
-  assert.match(checked.stdout, /valid: 1 server, 5 users/);
-});
+verifies(
+  ['identity.token-add', 'identity.token-list'],
+  'five tokens added at the same time are all there, and the first makes the file',
+  async () => {
+    const directory = workplace({ 'mcproxy.yml': 'servers:\n  a: { url: "http://127.0.0.1:1/mcp" }\n' });
+    const names = ['ann', 'ben', 'cem', 'dia', 'eve'];
+    const added = await Promise.all(
+      names.map((name) => mcproxy(directory, 'token', 'add', name, '--config', directory)),
+    );
+    for (const { exitCode, stderr } of added) assert.equal(exitCode, 0, stderr);
+    assert.equal(statSync(join(directory, 'tokens.yml')).mode & 0o007, 0);
+    const listed = await mcproxy(directory, 'token', 'list', '--config', directory);
+    for (const name of names) assert.match(listed.stdout, new RegExp(`^${name} +user +all servers$`, 'm'));
+    const checked = await mcproxy(directory, 'check', '--config', directory);
+    assert.equal(checked.exitCode, 0, checked.stderr);
+    assert.match(checked.stdout, /valid: 1 server, 5 users/);
+  },
+);
 
 test('a change that makes the configuration invalid is not written', async () => {
   const directory = workplace({ 'mcproxy.yml': CONFIG('http://127.0.0.1:1/mcp'), 'tokens.yml': TOKENS });
@@ -304,31 +327,35 @@ test('check warns of a command that is not there', async () => {
   assert.doesNotMatch(stderr, /server "c"/);
 });
 
-test('check --connect tells who answers, who refuses and who is not there, and shows no secret', async () => {
-  const ask = (accepted: string, method: string) => (request: IncomingMessage, response: ServerResponse) => {
-    if (request.headers.authorization !== accepted) return void response.writeHead(401).end('secret-in-body');
-    let body = '';
-    request.on('data', (chunk) => (body += String(chunk)));
-    request.on('end', () => {
-      const asked = body === '' ? '' : (JSON.parse(body) as { method: string }).method;
-      if (asked !== method) return void response.writeHead(400).end();
-      response.setHeader('content-type', 'text/event-stream');
-      response.write(`data: ${JSON.stringify({ jsonrpc: '2.0', id: 'x', result: {} })}\n\n`); // and stays open
-    });
-  };
-  const config = [
-    'servers:',
-    `  modern: { url: "${await upstream(ask('Bearer shared-secret-1', 'server/discover'))}", token: shared-secret-1 }`,
-    `  legacy: { url: "${await upstream(ask('Bearer shared-secret-2', 'initialize'))}", token: shared-secret-2 }`,
-    '  gone: { url: "http://127.0.0.1:1/mcp" }',
-  ];
-  const tokens = `users:\n  zoe:\n    token: ${DIGEST}\n    servers: { modern: { token: own-secret-3 } }\n`;
-  const directory = workplace({ 'mcproxy.yml': `${config.join('\n')}\n`, 'tokens.yml': tokens });
-  const { exitCode, stdout, stderr } = await mcproxy(directory, 'check', '--connect', '--config', directory);
-  assert.equal(exitCode, 69, stderr);
-  assert.match(stdout, /ok +modern: reachable, MCP 2026-07-28/);
-  assert.match(stdout, /ok +legacy: reachable, MCP 2025-11-25/);
-  assert.match(stdout, /FAILED gone: nobody listens there \(ECONNREFUSED\)/);
-  assert.match(stdout, /FAILED modern as zoe: refuses the credential \(HTTP 401\)/);
-  assert.doesNotMatch(stdout + stderr, /secret/);
-});
+verifies(
+  'check.connect',
+  'check --connect tells who answers, who refuses and who is not there, and shows no secret',
+  async () => {
+    const ask = (accepted: string, method: string) => (request: IncomingMessage, response: ServerResponse) => {
+      if (request.headers.authorization !== accepted) return void response.writeHead(401).end('secret-in-body');
+      let body = '';
+      request.on('data', (chunk) => (body += String(chunk)));
+      request.on('end', () => {
+        const asked = body === '' ? '' : (JSON.parse(body) as { method: string }).method;
+        if (asked !== method) return void response.writeHead(400).end();
+        response.setHeader('content-type', 'text/event-stream');
+        response.write(`data: ${JSON.stringify({ jsonrpc: '2.0', id: 'x', result: {} })}\n\n`); // and stays open
+      });
+    };
+    const config = [
+      'servers:',
+      `  modern: { url: "${await upstream(ask('Bearer shared-secret-1', 'server/discover'))}", token: shared-secret-1 }`,
+      `  legacy: { url: "${await upstream(ask('Bearer shared-secret-2', 'initialize'))}", token: shared-secret-2 }`,
+      '  gone: { url: "http://127.0.0.1:1/mcp" }',
+    ];
+    const tokens = `users:\n  zoe:\n    token: ${DIGEST}\n    servers: { modern: { token: own-secret-3 } }\n`;
+    const directory = workplace({ 'mcproxy.yml': `${config.join('\n')}\n`, 'tokens.yml': tokens });
+    const { exitCode, stdout, stderr } = await mcproxy(directory, 'check', '--connect', '--config', directory);
+    assert.equal(exitCode, 69, stderr);
+    assert.match(stdout, /ok +modern: reachable, MCP 2026-07-28/);
+    assert.match(stdout, /ok +legacy: reachable, MCP 2025-11-25/);
+    assert.match(stdout, /FAILED gone: nobody listens there \(ECONNREFUSED\)/);
+    assert.match(stdout, /FAILED modern as zoe: refuses the credential \(HTTP 401\)/);
+    assert.doesNotMatch(stdout + stderr, /secret/);
+  },
+);

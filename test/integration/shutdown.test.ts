@@ -7,6 +7,7 @@ import { send } from '../support/http-client.ts';
 import { checkNothingLeft } from '../support/leaks.ts';
 import { startUpstream, type Answer } from '../support/recording-upstream.ts';
 import { startApp, type LoggedEntry, type RunningApp } from '../support/start-app.ts';
+import { writeFiles } from '../support/temp-dir.ts';
 import { ACCEPT, call, callOf, tokenOf, tokensFile } from '../support/users.ts';
 import { verifies } from '../support/verifies.ts';
 import { waitFor, within } from '../support/wait.ts';
@@ -195,7 +196,13 @@ verifies(
     await waitFor(() => waiting.size === 1);
     app.signal('SIGTERM');
     await waitFor(() => refused(app));
+    writeFiles(app.dir, { 'tokens.yml': 'users: {}\n' });
     app.signal('SIGHUP');
+    // Time enough for a reload, measured in something else that takes a while.
+    for (let n = 0; n < 50; n += 1) {
+      // oxlint-disable-next-line no-await-in-loop
+      assert.ok(await refused(app));
+    }
     waiting.get('slow')?.writeHead(200, { 'content-type': 'application/json' }).end(RESULT);
     assert.equal((await slow).status, 200);
     assert.equal((await within(app.exited)).code, 0);

@@ -113,7 +113,13 @@ function begin(url: string, options: RequestOptions): Promise<IncomingMessage> {
   const payload = isPlain ? body : JSON.stringify(body);
   const given = isList(headers) ? withHost(headers, url) : { ...(isPlain ? {} : JSON_TYPE), ...headers };
   return new Promise((resolve, reject) => {
-    const outgoing = httpRequest(url, { method, agent: false, headers: given, ...(signal && { signal }) });
+    const outgoing = httpRequest(url, {
+      method,
+      agent: false,
+      maxHeaderSize: HEADER_BYTES_MAX,
+      headers: given,
+      ...(signal && { signal }),
+    });
     outgoing.once('response', resolve);
     // Stays on: a connection that breaks under the answer is reported by the answer.
     outgoing.on('error', reject);
@@ -122,6 +128,8 @@ function begin(url: string, options: RequestOptions): Promise<IncomingMessage> {
   });
 }
 
+/** More than Node's own 16 KiB, so that the bound of mcproxy is the one that shows. */
+const HEADER_BYTES_MAX = 256 * 1024;
 const JSON_TYPE = { 'content-type': 'application/json' };
 
 function isList(headers: NonNullable<RequestOptions['headers']>): headers is readonly string[] {

@@ -16,12 +16,13 @@ import { after, test } from 'node:test';
 
 import { editFile } from '../../src/app/edit-file.ts';
 import { ProxyError } from '../../src/errors.ts';
+import { verifies } from '../support/verifies.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'mcproxy-edit-'));
 after(() => rmSync(root, { recursive: true }));
 const fresh = (): string => mkdtempSync(join(root, 'd'));
 
-test('a changed file keeps its mode and leaves nothing else behind', async () => {
+verifies('identity.token-edit-in-place', 'a changed file keeps its mode and leaves nothing else behind', async () => {
   const directory = fresh();
   const path = join(directory, 'tokens.yml');
   writeFileSync(path, 'a\n');

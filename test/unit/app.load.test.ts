@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 
 import { loadConfig, type LoadedConfig, type LoadOptions } from '../../src/app/load.ts';
+import { verifies } from '../support/verifies.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'mcproxy-load-'));
 after(() => rmSync(root, { recursive: true }));
@@ -132,16 +133,20 @@ for (const { name, files, config, text } of wrong) {
 }
 
 for (const mode of [0o604, 0o602, 0o644, 0o777]) {
-  test(`tokens.yml with mode ${mode.toString(8)} is refused with the command to run`, async () => {
-    const path = directory({ 'tokens.yml': TOKENS, 'mcproxy.yml': CONFIG }, mode);
-    const loaded = await load({ configPath: path });
-    assert.equal(loaded.config, undefined);
-    const errors = loaded.problems.filter((problem) => problem.severity === 'error');
-    assert.deepEqual(
-      errors.map((problem) => problem.fix),
-      [`chmod o= ${join(path, 'tokens.yml')}`],
-    );
-  });
+  verifies(
+    'check.world-readable',
+    `tokens.yml with mode ${mode.toString(8)} is refused with the command to run`,
+    async () => {
+      const path = directory({ 'tokens.yml': TOKENS, 'mcproxy.yml': CONFIG }, mode);
+      const loaded = await load({ configPath: path });
+      assert.equal(loaded.config, undefined);
+      const errors = loaded.problems.filter((problem) => problem.severity === 'error');
+      assert.deepEqual(
+        errors.map((problem) => problem.fix),
+        [`chmod o= ${join(path, 'tokens.yml')}`],
+      );
+    },
+  );
 }
 
 test('mcproxy.yml that everybody may read is a warning when a secret stands in it, and only then', async () => {

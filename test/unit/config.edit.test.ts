@@ -4,6 +4,7 @@ import test from 'node:test';
 import fc from 'fast-check';
 
 import { addUser, listUsers, removeUser, replaceToken } from '../../src/config/edit.ts';
+import { verifies } from '../support/verifies.ts';
 
 const D = `sha256:${'d'.repeat(64)}`;
 const user = { name: 'zoe', tokenDigest: D };
@@ -168,7 +169,7 @@ for (const { name, edit, message } of refusals) {
   });
 }
 
-test('users are listed without their tokens', () => {
+verifies('identity.token-list', 'users are listed without their tokens', () => {
   const text =
     'users:\n  amy: { token: [a, b], role: admin, servers: "*" }\n  ben: { token: a, servers: { x: {}, y: {} } }\n  cid:\n';
   assert.deepEqual(listUsers(text), [
@@ -179,26 +180,30 @@ test('users are listed without their tokens', () => {
   assert.deepEqual(listUsers(''), []);
 });
 
-test('adding and removing users in any order leaves the rest of the text as it was', () => {
-  const starts = [
-    '# head\nusers:\n  keep: { token: k } # note\n# tail\n',
-    '{"users": {\n  "keep": {"token": "k"}\n}}\n',
-  ];
-  const names = fc.uniqueArray(fc.stringMatching(/^[A-Za-z0-9._@-]{1,8}$/), { maxLength: 6 });
-  fc.assert(
-    fc.property(fc.constantFrom(...starts), names, (start, list) => {
-      const added = list.filter((name) => name !== 'keep' && name !== 'anonymous');
-      const full = added.reduce((text, name) => addUser(text, { name, tokenDigest: D }), start);
-      assert.deepEqual(
-        listUsers(full)
-          .map(({ name }) => name)
-          .toSorted(),
-        ['keep', ...added].toSorted(),
-      );
-      assert.equal(
-        added.toReversed().reduce((text, name) => removeUser(text, name), full),
-        start,
-      );
-    }),
-  );
-});
+verifies(
+  'identity.token-edit-in-place',
+  'adding and removing users in any order leaves the rest of the text as it was',
+  () => {
+    const starts = [
+      '# head\nusers:\n  keep: { token: k } # note\n# tail\n',
+      '{"users": {\n  "keep": {"token": "k"}\n}}\n',
+    ];
+    const names = fc.uniqueArray(fc.stringMatching(/^[A-Za-z0-9._@-]{1,8}$/), { maxLength: 6 });
+    fc.assert(
+      fc.property(fc.constantFrom(...starts), names, (start, list) => {
+        const added = list.filter((name) => name !== 'keep' && name !== 'anonymous');
+        const full = added.reduce((text, name) => addUser(text, { name, tokenDigest: D }), start);
+        assert.deepEqual(
+          listUsers(full)
+            .map(({ name }) => name)
+            .toSorted(),
+          ['keep', ...added].toSorted(),
+        );
+        assert.equal(
+          added.toReversed().reduce((text, name) => removeUser(text, name), full),
+          start,
+        );
+      }),
+    );
+  },
+);

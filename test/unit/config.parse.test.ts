@@ -3,6 +3,7 @@ import test from 'node:test';
 
 import { CONFIG_BYTES_MAX, PRINCIPAL_COUNT_MAX, SERVER_COUNT_MAX } from '../../src/limits.ts';
 import { digestOf, oneLine, parseFiles, pick, revealed, serverOf, validConfig } from '../support/parse-files.ts';
+import { verifies } from '../support/verifies.ts';
 
 const DIGEST = `sha256:${'ab'.repeat(32)}`;
 const ONE_USER = `users: { alice: { token: "${DIGEST}", servers: "*" } }\n`;
@@ -221,14 +222,14 @@ const errors = [
   },
 ];
 for (const { name, config, expected } of errors) {
-  test(`an error tells place and remedy: ${name}`, () => {
+  verifies(['files.problem-position', 'files.unknown-key-suggests'], `an error tells place and remedy: ${name}`, () => {
     const result = parseFiles({ config });
     assert.equal(result.config, undefined);
     assert.deepEqual(result.problems.map(oneLine), [`error ${expected}`]);
   });
 }
 
-test('a missing variable is pointed at, in a block of several lines too', () => {
+verifies('files.variables', 'a missing variable is pointed at, in a block of several lines too', () => {
   const { problems } = parseFiles({
     config: 'servers:\n  a:\n    command: x\n    args:\n      - |\n        one\n        two ${NOPE} three\n',
   });
@@ -237,7 +238,7 @@ test('a missing variable is pointed at, in a block of several lines too', () => 
   assert.equal(problem?.excerpt, '        …   ${NOPE} …');
 });
 
-test('all problems of all files come at once, sorted by place', () => {
+verifies('files.all-problems-at-once', 'all problems of all files come at once, sorted by place', () => {
   const { problems } = parseFiles({ config: 'b: 1\na: 1\n', tokens: 'users: 1\n', env: { MCP_PORT: 'x' } });
   assert.deepEqual(
     problems.map(({ file, position }) => `${file} ${position?.line ?? 0}`),
@@ -250,26 +251,30 @@ test('all problems of all files come at once, sorted by place', () => {
   );
 });
 
-test('variables are put in everywhere, HOSTNAME always, and only those of servers and users are secrets', () => {
-  const config = validConfig({
-    config: `
+verifies(
+  'files.variables',
+  'variables are put in everywhere, HOSTNAME always, and only those of servers and users are secrets',
+  () => {
+    const config = validConfig({
+      config: `
 listen: "\${ADDRESS}:\${PORT:-4000}"
 path_prefix: /\${HOSTNAME}
 servers:
   a: { url: "https://\${WHERE}/mcp", retries: "\${TIMES}" }
   b: { command: x, args: ["\${TEXT}", "$\${TEXT}", "\${env:TEXT}"] }
 `,
-    env: { ADDRESS: '0.0.0.0', WHERE: 'x.example', TIMES: '7', TEXT: 'some text', constructor: 'x' },
-  });
-  assert.deepEqual(config.listen, { host: '0.0.0.0', port: 4000 });
-  assert.equal(config.pathPrefix, '/raspberrypi');
-  const expected = {
-    a: { url: 'https://x.example/mcp', retries: 7 },
-    b: { args: ['some text', '${TEXT}', 'some text'] },
-  };
-  assert.deepEqual(pick(revealed(config.servers), expected), expected);
-  assert.deepEqual(revealed(config.secrets), ['x.example', 'some text']);
-});
+      env: { ADDRESS: '0.0.0.0', WHERE: 'x.example', TIMES: '7', TEXT: 'some text', constructor: 'x' },
+    });
+    assert.deepEqual(config.listen, { host: '0.0.0.0', port: 4000 });
+    assert.equal(config.pathPrefix, '/raspberrypi');
+    const expected = {
+      a: { url: 'https://x.example/mcp', retries: 7 },
+      b: { args: ['some text', '${TEXT}', 'some text'] },
+    };
+    assert.deepEqual(pick(revealed(config.servers), expected), expected);
+    assert.deepEqual(revealed(config.secrets), ['x.example', 'some text']);
+  },
+);
 
 test('names that every object has are no variables, options or servers', () => {
   const { problems } = parseFiles({ config: 'toString: 1\nservers: { a: { command: "${constructor}" } }' });
@@ -316,7 +321,7 @@ test('auth none on an address that others can reach is questioned', () => {
   assert.deepEqual(text('127.0.0.1:3000'), []);
 });
 
-test('passthrough alone needs no user', () => {
+verifies('check.warn-passthrough', 'passthrough alone needs no user', () => {
   const { problems } = parseFiles({ config: 'servers: { a: { url: "https://x.example/", auth: passthrough } }' });
   assert.equal(problems.length, 1);
   assert.match(problems[0]?.text ?? '', /^passthrough hands/);

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 
 import { digestOf, oneLine, parseFiles, pick, revealed, serverOf, validConfig } from '../support/parse-files.ts';
+import { verifies } from '../support/verifies.ts';
 
 /** A file as people have it, and one server of it as it must be understood. */
 const samples = [
@@ -126,7 +127,7 @@ servers:
 ];
 const env = { WEATHER_API_KEY: 'w-abcdef', DB_CREDENTIALS: 'me:pass:word' };
 for (const { name, text, server, expected } of samples) {
-  test(`the spelling is understood: ${name}`, () => {
+  verifies('files.spellings', `the spelling is understood: ${name}`, () => {
     const found = revealed(serverOf(validConfig({ config: text, env }).servers, server));
     assert.deepEqual(pick(found, expected), expected);
   });

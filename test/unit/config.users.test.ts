@@ -3,6 +3,7 @@ import test from 'node:test';
 
 import type { Config, Principal } from '../../src/model.ts';
 import { digestOf, oneLine, parseFiles, pick, revealed, serverOf, validConfig } from '../support/parse-files.ts';
+import { verifies } from '../support/verifies.ts';
 
 const A = `sha256:${'a'.repeat(64)}`;
 const B = `sha256:${'b'.repeat(64)}`;
@@ -164,7 +165,7 @@ test('tokens.yml alone is enough to run', () => {
   assert.equal(config.servers.size, 0);
 });
 
-test('a user may have several tokens, in either form, and only digests remain', () => {
+verifies('check.warn-plain-text', 'a user may have several tokens, in either form, and only digests remain', () => {
   const { config, problems } = parseFiles({
     tokens: `users: { a: { token: ["${A.toUpperCase().replace('SHA', 'sha')}", plain-text-1, "\${FROM_ENV}"], servers: "*" } }`,
     env: { FROM_ENV: 'env-token' },
