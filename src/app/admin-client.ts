@@ -9,7 +9,7 @@ import { isAbsolute, join } from 'node:path';
 
 import { ADMIN_REPLY_BYTES_MAX, ADMIN_REPLY_MS_MAX } from '../limits.ts';
 import { EXIT, FILE_OPTIONS, SOCKET_OPTION, textOption, type Invocation } from './command.ts';
-import { loadConfig } from './load.ts';
+import { loadConfig, type LoadedConfig } from './load.ts';
 
 export const SERVICE_OPTIONS = { ...FILE_OPTIONS, socket: SOCKET_OPTION } as const;
 
@@ -51,15 +51,20 @@ export function reportNoService(invocation: Invocation, text: string): number {
   return EXIT.unavailable;
 }
 
-async function socketPaths(invocation: Invocation): Promise<readonly string[]> {
-  const named = textOption(invocation, 'socket');
-  if (named !== undefined) return [named];
-  const { config } = await loadConfig({
+/** The operator's files as the options of a command name them. */
+export function loadNamed(invocation: Invocation): Promise<LoadedConfig> {
+  return loadConfig({
     configPath: textOption(invocation, 'config'),
     tokensPath: textOption(invocation, 'tokens'),
     env: invocation.env,
     overrides: {},
   });
+}
+
+async function socketPaths(invocation: Invocation): Promise<readonly string[]> {
+  const named = textOption(invocation, 'socket');
+  if (named !== undefined) return [named];
+  const { config } = await loadNamed(invocation);
   const configured = config?.adminSocket;
   return configured === undefined ? defaultSocketPaths(invocation.env) : [configured];
 }

@@ -57,8 +57,13 @@ export function beginExchange(request: IncomingMessage, response: ServerResponse
   };
 }
 
+/** The exchanges that are open, as they are when the iteration begins. */
+export interface OpenExchanges extends Iterable<Exchange> {
+  readonly size: number;
+}
+
 export interface Registry {
-  readonly open: ReadonlySet<Exchange>;
+  readonly open: OpenExchanges;
   /** Holds the exchange until its answer or its connection is over. */
   add(exchange: Exchange): void;
   /** The open exchanges of one connection, in the order of their requests. */
@@ -69,38 +74,58 @@ export interface Registry {
 
 /** No exchange yet. */
 export function createRegistry(): Registry {
-  // Bounded by EXCHANGE_COUNT_MAX, both.
-  const open = new Set<Exchange>();
-  const bySocket = new WeakMap<Duplex, Set<Exchange>>();
+  // Arrays, because a Set that is added to and deleted from all the time makes a new table again and again, and each
+  // dead table keeps what it held alive until the next full collection: ten times the cost of collecting.
+  const held: Held[] = [];
+  const bySocket = new WeakMap<Duplex, Exchange[]>();
   let waiting: (() => void)[] = [];
 
-  const watch = (socket: Duplex): Set<Exchange> => {
-    // Bounded by EXCHANGE_COUNT_MAX.
-    const mine = new Set<Exchange>();
+  const watch = (socket: Duplex): Exchange[] => {
+    const mine: Exchange[] = [];
     bySocket.set(socket, mine);
     socket.once('close', () => {
-      for (const { response } of mine) closeQueued(response);
+      for (const { response } of [...mine]) closeQueued(response);
     });
     return mine;
   };
   return {
-    open,
+    open: {
+      get size() {
+        return held.length;
+      },
+      [Symbol.iterator]: () => held.map(({ exchange }) => exchange)[Symbol.iterator](),
+    },
     add(exchange) {
       const { socket } = exchange.request;
       const mine = bySocket.get(socket) ?? watch(socket);
-      mine.add(exchange);
-      open.add(exchange);
+      mine.push(exchange);
+      const place = { exchange, index: held.length };
+      held.push(place);
       exchange.response.once('close', () => {
-        mine.delete(exchange);
-        open.delete(exchange);
-        if (open.size > 0) return;
+        mine.splice(mine.indexOf(exchange), 1);
+        release(held, place);
+        if (held.length > 0) return;
         for (const resolve of waiting) resolve();
         waiting = [];
       });
     },
     on: (socket) => [...(bySocket.get(socket) ?? [])],
-    idle: () => (open.size === 0 ? Promise.resolve() : new Promise((resolve) => void waiting.push(resolve))),
+    idle: () => (held.length === 0 ? Promise.resolve() : new Promise((resolve) => void waiting.push(resolve))),
   };
+}
+
+/** An open exchange and where it stands in the list. */
+interface Held {
+  readonly exchange: Exchange;
+  index: number;
+}
+
+/** Takes one out; the last one takes its place. */
+function release(held: Held[], place: Held): void {
+  const last = held.pop();
+  if (last === undefined || last === place) return;
+  held[place.index] = last;
+  last.index = place.index;
 }
 
 /**

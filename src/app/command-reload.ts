@@ -5,7 +5,7 @@
  * problems and the service keeps what it had; 69: no service to ask.
  */
 import type { Problem } from '../model.ts';
-import { askService, reportNoService, SERVICE_OPTIONS } from './admin-client.ts';
+import { askService, loadNamed, reportNoService, SERVICE_OPTIONS } from './admin-client.ts';
 import { EXIT, JSON_OPTION, flagOption, type Command, type Invocation } from './command.ts';
 import { problemsText } from './report.ts';
 
@@ -33,7 +33,7 @@ export const reloadCommand: Command = {
   async run(invocation) {
     const dryRun = flagOption(invocation, 'dry-run');
     const answer = await askService(invocation, { method: 'POST', target: dryRun ? '/reload?dry_run=1' : '/reload' });
-    if (answer.kind === 'none') return reportNoService(invocation, answer.text);
+    if (answer.kind === 'none') return reportNobody(invocation, answer.text);
     const result = asReloadAnswer(answer.body);
     if (result === undefined) return reportNoService(invocation, `the service answered ${answer.status}`);
     if (flagOption(invocation, 'json')) invocation.stdout.write(`${JSON.stringify(result)}\n`);
@@ -41,6 +41,15 @@ export const reloadCommand: Command = {
     return result.ok ? EXIT.ok : EXIT.config;
   },
 };
+
+/** Files that the service would refuse may be the reason why its socket is not known: they come first. */
+async function reportNobody(invocation: Invocation, text: string): Promise<number> {
+  const { config, problems } = await loadNamed(invocation);
+  if (config !== undefined) return reportNoService(invocation, text);
+  invocation.stderr.write(problemsText(problems));
+  reportNoService(invocation, text);
+  return EXIT.config;
+}
 
 /** The body of an answer to `/reload`, undefined when it is none. */
 export function asReloadAnswer(body: unknown): ReloadAnswer | undefined {

@@ -24,7 +24,7 @@ import type { Clock, Entry, Principal, ServerConfig } from '../model.ts';
 import { relay } from '../relay/relay.ts';
 import { cameFromHere } from '../upstream/outbound.ts';
 import type { UpstreamPool } from '../upstream/pool.ts';
-import { beginExchange, createRegistry, emptyEntry } from './begin.ts';
+import { beginExchange, createRegistry, emptyEntry, type OpenExchanges } from './begin.ts';
 import type { MessagePath } from './messages.ts';
 import { choosePath, findRoute, METHODS, type Route } from './routes.ts';
 import type { Snapshot } from './snapshot.ts';
@@ -48,7 +48,7 @@ export interface Serve {
   onRequest(request: IncomingMessage, response: ServerResponse): void;
   onMalformed(failure: ProxyError, socket: Duplex): void;
   /** Exchanges whose answer has not left completely. */
-  readonly open: ReadonlySet<Exchange>;
+  readonly open: OpenExchanges;
   /** Resolves when none is open. */
   idle(): Promise<void>;
 }

@@ -15,7 +15,7 @@ import { isLogLevel, type LogLevel } from '../mcp/protocol.ts';
 import type { JsonObject, McpCall, McpEvents, McpOutcome } from '../mcp/waist.ts';
 import { askClient, endUnanswered } from './downstream-asking.ts';
 import type { Tell } from './downstream-questions.ts';
-import { legacyRequest } from './downstream-request.ts';
+import { legacyRequest, reachesLevel } from './downstream-request.ts';
 import { failureOf, legacyResponse, unservable } from './downstream-result.ts';
 import { mayCall, maySubscribe, type Session } from './session.ts';
 import type { GatewayView } from './view.ts';
@@ -216,12 +216,14 @@ class LegacyCall {
     const tell = (method: string, params: JsonObject): void => {
       if (!this.#cancelled.signal.aborted) this.#context.tell({ jsonrpc: '2.0', method, params });
     };
+    const session = this.#session;
     return {
       onProgress(params) {
         if (progressToken !== undefined) tell('notifications/progress', { ...params, progressToken });
       },
       onLog(params) {
-        tell('notifications/message', params);
+        // The level may have been changed since the request began.
+        if (reachesLevel(params, session.logLevel ?? LOG_LEVEL_DEFAULT)) tell('notifications/message', params);
       },
     };
   }

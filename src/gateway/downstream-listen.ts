@@ -27,6 +27,7 @@ interface Filter {
 }
 
 const KINDS = ['tools', 'prompts', 'resources'] as const;
+const NO_KINDS: ReadonlySet<string> = new Set([]);
 
 export function serveListen(modern: ModernClass, post: DownstreamPost): void {
   const { message } = modern;
@@ -77,7 +78,7 @@ class Listener {
   readonly #post: DownstreamPost;
   readonly #view: GatewayView;
   #unwatch: (() => void) | undefined;
-  #filter: Filter = { kinds: new Set<string>(), uris: [] };
+  #filter: Filter = { kinds: NO_KINDS, uris: [] };
   #early: ViewChange[] = [];
   #stream: EventStream | undefined;
   #ended = false;
@@ -164,8 +165,8 @@ class Listener {
   }
 
   #stamped(method: string, params: JsonObject): JsonObject {
-    const _meta = { [META.subscriptionId]: this.#modern.message.id };
-    return { jsonrpc: '2.0', method, params: { ...params, _meta } };
+    const stamp = { [META.subscriptionId]: this.#modern.message.id };
+    return { jsonrpc: '2.0', method, params: { ...params, _meta: stamp } };
   }
 
   #close(): void {

@@ -13,7 +13,7 @@ import type { DownstreamPost, DownstreamTarget } from './downstream-context.ts';
 import { noteMessage } from './downstream-entry.ts';
 import { serveListen } from './downstream-listen.ts';
 import { PostReply } from './downstream-reply.ts';
-import { modernRequest } from './downstream-request.ts';
+import { modernRequest, reachesLevel } from './downstream-request.ts';
 import { failed, failureOf, modernResponse, modernStatus } from './downstream-result.ts';
 
 export function serveModern(modern: ModernClass, post: DownstreamPost): void {
@@ -51,7 +51,7 @@ export function serveModern(modern: ModernClass, post: DownstreamPost): void {
       if (progressToken !== undefined) notify('notifications/progress', { ...params, progressToken });
     },
     onLog(params) {
-      if (request.logLevel !== undefined) notify('notifications/message', params);
+      if (reachesLevel(params, request.logLevel)) notify('notifications/message', params);
     },
   });
   call.outcome.then(respond, (thrown: unknown) => respond(failureOf(thrown, context)));

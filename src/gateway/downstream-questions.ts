@@ -63,7 +63,7 @@ export function createQuestions(): Questions {
       return true;
     },
     close() {
-      for (const settle of [...open.values()]) settle({ kind: 'none' });
+      for (const settle of open.values()) settle({ kind: 'none' });
     },
   };
 }

@@ -10,7 +10,7 @@
 import { SESSION_CLAIM_BYTES_MAX } from '../limits.ts';
 import type { ModernClass } from '../mcp/classify.ts';
 import { isObject, isRpcId, type JsonRpcRequest, type RpcId } from '../mcp/jsonrpc.ts';
-import { META, META_PREFIX, TASKS_EXTENSION, type LegacyRevision } from '../mcp/protocol.ts';
+import { isLogLevel, LOG_LEVELS, META, META_PREFIX, TASKS_EXTENSION, type LegacyRevision } from '../mcp/protocol.ts';
 import type { JsonObject, LogLevel, McpRequest } from '../mcp/waist.ts';
 
 export interface DownstreamRequest {
@@ -58,6 +58,11 @@ export function legacyRequest(message: JsonRpcRequest, claims: LegacyClaims, tra
       wantsProgress: progressToken !== undefined,
     },
   };
+}
+
+/** Whether a log message is as severe as wanted; a server shared by several clients logs for the most curious. */
+export function reachesLevel({ level }: JsonObject, wanted: LogLevel | undefined): boolean {
+  return wanted !== undefined && (!isLogLevel(level) || LOG_LEVELS.indexOf(level) >= LOG_LEVELS.indexOf(wanted));
 }
 
 function progressTokenOf(params: JsonObject): RpcId | undefined {

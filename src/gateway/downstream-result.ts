@@ -108,15 +108,24 @@ export function failed(error: ProxyError): ErrorOutcome {
   return failureOutcome(error) as ErrorOutcome;
 }
 
-/** A failure that was thrown, as the outcome to tell; one that nobody foresaw is reported. */
-export function failureOf(thrown: unknown, report: { onInternal(error: unknown): void }): ErrorOutcome {
+interface Report {
+  onInternal(error: unknown): void;
+}
+
+/** A failure that was thrown, as what can be told; one that nobody foresaw is reported. */
+export function reported(thrown: unknown, report: Report): ProxyError {
   const error = asProxyError(thrown);
   if (error.code === 'INTERNAL') report.onInternal(thrown);
-  return failed(error);
+  return error;
+}
+
+/** As `reported`, as the outcome of a request. */
+export function failureOf(thrown: unknown, report: Report): ErrorOutcome {
+  return failed(reported(thrown, report));
 }
 
 function legacyResult(method: string, result: JsonObject, revision: LegacyRevision): Record<string, unknown> {
-  const { ttlMs, cacheScope, ...rest } = result;
+  const { ttlMs: _ttlMs, cacheScope: _cacheScope, ...rest } = result;
   const kept: Record<string, unknown> = CACHEABLE_METHODS.has(method) ? rest : { ...result };
   if (method === 'tools/list' && Array.isArray(kept['tools'])) {
     return { ...kept, tools: (kept['tools'] as unknown[]).map(legacyTool) };

@@ -36,12 +36,12 @@ export function createDownstream(context: DownstreamContext): Downstream {
     close() {
       sessions.close();
       legacySse.close();
-      for (const listen of [...listens]) listen.close();
+      for (const listen of listens) listen.close();
     },
     endPrincipal(principalId) {
       sessions.endPrincipal(principalId);
       legacySse.endPrincipal(principalId);
-      for (const listen of [...listens]) if (listen.principalId === principalId) listen.close();
+      for (const listen of listens) if (listen.principalId === principalId) listen.close();
     },
   };
 }

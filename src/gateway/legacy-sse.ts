@@ -24,7 +24,7 @@ import { noteMessage, noteResponse } from './downstream-entry.ts';
 import { acceptLegacy, initializeResult, serveLegacy } from './downstream-legacy.ts';
 import { sendAccepted, sendRefusal, writeEmpty } from './downstream-reply.ts';
 import { claimsOf } from './downstream-request.ts';
-import { failureOf, legacyResponse } from './downstream-result.ts';
+import { failureOf, legacyResponse, reported } from './downstream-result.ts';
 import { closeSession, createSession, type Session, type SessionOwner } from './session.ts';
 
 export interface LegacySse {
@@ -95,15 +95,22 @@ export function createLegacySse(context: DownstreamContext): LegacySse {
       if (conversation instanceof ProxyError) return sendFailure(exchange, conversation);
       readMessageBody(exchange, {
         onFailure: (error) => sendFailure(exchange, error),
-        onBody: (body) => receiveBody(body, conversation, post),
+        onBody(body) {
+          try {
+            receiveBody(body, conversation, post);
+          } catch (thrown) {
+            // Called from a socket's event, where nobody above catches.
+            sendFailure(exchange, reported(thrown, context));
+          }
+        },
       });
     },
     endPrincipal(principalId) {
-      for (const { session, stream } of [...conversations.values()])
+      for (const { session, stream } of conversations.values())
         if (session.principalId === principalId) stream.finish();
     },
     close() {
-      for (const conversation of [...conversations.values()]) drain(conversation);
+      for (const conversation of conversations.values()) drain(conversation);
     },
   };
 }

@@ -73,7 +73,7 @@ export function maySubscribe(session: Session): boolean {
 
 /** Gives up everything that a session holds: calls, questions, subscriptions, streams. */
 export function closeSession(session: Session, reason: string): void {
-  for (const call of [...session.calls.values()]) call.cancel(reason);
+  for (const call of session.calls.values()) call.cancel(reason);
   session.questions.close();
   releaseSubscriptions(session);
   for (const stream of session.streams.splice(0)) stream.finish();
@@ -101,82 +101,88 @@ export interface SessionsOptions {
   readonly sealer: Sealer;
 }
 
-interface Held {
-  readonly session: Session;
-  usedMs: number;
-}
-
 export function createSessions({ clock, sealer }: SessionsOptions): Sessions {
-  // Longest unused first, because use puts an entry at the end. Bounded by SESSION_COUNT_MAX.
-  const held = new Map<string, Held>();
-  // Oldest first. Bounded by SESSION_ENDED_COUNT_MAX.
-  const ended = new Set<string>();
-
-  function hold(id: string, session: Session): void {
-    held.delete(id);
-    held.set(id, { session, usedMs: clock.monotonicMs() });
-    sweep(id);
-  }
-
-  /** Lets go of what was not used for long, and of more when there are too many. */
-  function sweep(newest: string): void {
-    const oldestMs = clock.monotonicMs() - SESSION_IDLE_MS;
-    for (const [id, { session, usedMs }] of held) {
-      if (id === newest || (usedMs > oldestMs && held.size <= SESSION_COUNT_MAX)) return;
-      if (usedMs <= oldestMs && isBusy(session) && held.size <= SESSION_COUNT_MAX) {
-        hold(id, session);
-        continue;
-      }
-      held.delete(id);
-      closeSession(session, 'the session was not used for long');
-    }
-  }
-
+  const held = createHeld(clock);
+  const ended = createEnded();
   return {
     open(owner, claims) {
-      const content = [
-        claims.revision,
-        claims.capabilities,
-        claims.clientInfo ?? null,
-        clock.wallMs() + SESSION_MS_MAX,
-      ];
+      const endMs = clock.wallMs() + SESSION_MS_MAX;
+      const content = [claims.revision, claims.capabilities, claims.clientInfo ?? null, endMs];
       const id = sealer.seal(JSON.stringify(content), contextOf(owner));
       const session = createSession(owner, claims);
-      hold(id, session);
+      held.use(id, session);
       return { id, session };
     },
     find(id, owner) {
       const text = sealer.open(id, contextOf(owner));
-      if (text === undefined || ended.has(digest(id))) return undefined;
+      if (text === undefined || ended.has(id)) return undefined;
       const claims = readClaims(text, clock.wallMs());
       if (claims === undefined) return undefined;
-      const session = held.get(id)?.session ?? createSession(owner, claims);
-      hold(id, session);
+      const session = held.find(id) ?? createSession(owner, claims);
+      held.use(id, session);
       return session;
     },
     end(id) {
-      ended.add(digest(id));
-      for (const oldest of ended) {
-        if (ended.size <= SESSION_ENDED_COUNT_MAX) break;
-        ended.delete(oldest);
-      }
-      const found = held.get(id);
-      held.delete(id);
-      if (found !== undefined) closeSession(found.session, 'the client ended the session');
+      ended.add(id);
+      held.letGo((each) => each === id, 'the client ended the session');
     },
     endPrincipal(principalId) {
-      for (const [id, { session }] of [...held]) {
-        if (session.principalId !== principalId) continue;
-        held.delete(id);
-        closeSession(session, 'the user was removed');
-      }
+      held.letGo((_id, session) => session.principalId === principalId, 'the user was removed');
     },
     close() {
-      for (const { session } of held.values()) {
+      for (const session of held.all()) {
         releaseSubscriptions(session);
-        for (const stream of [...session.streams]) stream.finish();
+        for (const stream of session.streams.splice(0)) stream.finish();
       }
     },
+  };
+}
+
+interface Held {
+  find(id: string): Session | undefined;
+  /** Holds the session as the one used last. */
+  use(id: string, session: Session): void;
+  letGo(chosen: (id: string, session: Session) => boolean, reason: string): void;
+  all(): Session[];
+}
+
+function createHeld(clock: Clock): Held {
+  // Longest unused first, because use puts a session at the end. Bounded by SESSION_COUNT_MAX.
+  const held = new Map<string, { readonly session: Session; readonly usedMs: number }>();
+
+  function letGo(id: string, session: Session, reason: string): void {
+    held.delete(id);
+    closeSession(session, reason);
+  }
+
+  /** Lets go of what was not used for long, and of more when there are too many; of what is in use only then. */
+  function sweep(newest: string): void {
+    const nowMs = clock.monotonicMs();
+    for (const [id, { session, usedMs }] of held) {
+      const isFresh = usedMs > nowMs - SESSION_IDLE_MS && held.size <= SESSION_COUNT_MAX;
+      if (id === newest || isFresh) break;
+      if (isBusy(session)) {
+        held.delete(id);
+        held.set(id, { session, usedMs: nowMs });
+      } else letGo(id, session, 'the session was not used for long');
+    }
+    for (const [id, { session }] of held) {
+      if (held.size <= SESSION_COUNT_MAX) return;
+      if (id !== newest) letGo(id, session, 'too many sessions are in use');
+    }
+  }
+
+  return {
+    find: (id) => held.get(id)?.session,
+    use(id, session) {
+      held.delete(id);
+      held.set(id, { session, usedMs: clock.monotonicMs() });
+      sweep(id);
+    },
+    letGo(chosen, reason) {
+      for (const [id, { session }] of held) if (chosen(id, session)) letGo(id, session, reason);
+    },
+    all: () => [...held.values()].map(({ session }) => session),
   };
 }
 
@@ -188,9 +194,29 @@ function contextOf({ principalId, scope }: SessionOwner): string {
   return JSON.stringify(['session', principalId, scope]);
 }
 
-/** The id itself is a secret of the client and long. */
 function digest(id: string): string {
   return hash('sha256', id, 'base64url');
+}
+
+interface Ended {
+  has(id: string): boolean;
+  add(id: string): void;
+}
+
+/** Holds digests, because an id is long and a secret of its client. */
+function createEnded(): Ended {
+  // Oldest first. Bounded by SESSION_ENDED_COUNT_MAX.
+  const digests = new Set<string>();
+  return {
+    has: (id) => digests.has(digest(id)),
+    add(id) {
+      digests.add(digest(id));
+      for (const oldest of digests) {
+        if (digests.size <= SESSION_ENDED_COUNT_MAX) return;
+        digests.delete(oldest);
+      }
+    },
+  };
 }
 
 function readClaims(text: string, nowMs: number): SessionClaims | undefined {

@@ -19,7 +19,7 @@ import { acceptLegacy, initializeResult, serveLegacy } from './downstream-legacy
 import { serveModern } from './downstream-modern.ts';
 import { PostReply, sendAccepted, sendRefusal, writeEmpty } from './downstream-reply.ts';
 import { claimsOf } from './downstream-request.ts';
-import { failureOf, legacyResponse } from './downstream-result.ts';
+import { failureOf, legacyResponse, reported } from './downstream-result.ts';
 import type { Session, SessionOwner, Sessions } from './session.ts';
 
 /** Answers one exchange on the endpoint, in every case. */
@@ -33,8 +33,7 @@ export function serveStreamable(post: DownstreamPost, sessions: Sessions): void 
         dispatch(classify(post, body), post, sessions);
       } catch (thrown) {
         // Called from a socket's event, where nobody above catches.
-        post.context.onInternal(thrown);
-        sendFailure(exchange, new ProxyError('INTERNAL', 'mcproxy failed; its diagnostic log says more'));
+        sendFailure(exchange, reported(thrown, post.context));
       }
     },
   });
@@ -170,7 +169,7 @@ function serveContents(
     heartbeatMs: context.heartbeatMs,
     onGone: () => undefined,
     onStop(error) {
-      for (const message of [...waiting]) {
+      for (const message of waiting) {
         session.calls.get(message.id)?.cancel(error.message);
         const { id, method, params = {} } = message;
         const to = { id, method, params, requestId: exchange.entry.requestId };

@@ -126,7 +126,11 @@ function readTarget(target: string, prefix: string): GuardedTarget {
   const path = cut === -1 ? target : target.slice(0, cut);
   const query = cut === -1 ? '' : target.slice(cut);
   // No name of ours needs escapes; refusing them leaves nothing for two parties to decode differently.
-  if (!PLAIN_PATH.test(path) || path.split('/').some((part) => part === '.' || part === '..')) {
+  if (
+    !path.startsWith('/') ||
+    !PLAIN_PATH.test(path) ||
+    path.split('/').some((part) => part === '.' || part === '..')
+  ) {
     throw new ProxyError('REQUEST_INVALID', 'the path must be plain: no escapes, no empty or dot segments');
   }
   if (/[#\\]/.test(query)) throw new ProxyError('REQUEST_INVALID', 'the query has characters that must be escaped');

@@ -114,6 +114,7 @@ class Relayed {
     response.on('close', onGone);
     exchange.stop = (reason) => {
       // Without an answer there is nothing to end cleanly: a shutdown lets the exchange finish within its grace.
+      if (reason === 'revoked') this.#fail(new ProxyError('AUTH_INVALID', 'the token was revoked'));
       if (reason === 'abort') this.#fail(new ProxyError('SHUTTING_DOWN', 'mcproxy is stopping'));
     };
     this.#attempt = forwardWithRetry(target.upstream, this.#outbound(), {

@@ -45,6 +45,8 @@ export interface MediaType {
 
 /** Reads a media type with its parameters (RFC 9110 §8.3.1); undefined when it is none. */
 export function parseMediaType(value: string): MediaType | undefined {
+  // What nearly every message carries needs no looking into.
+  if (value === 'application/json' || value === 'text/event-stream') return { type: value, parameters: new Map() };
   const [first = '', ...rest] = splitOutsideQuotes(value, ';');
   const type = first.trim().toLowerCase();
   const [major = '', minor = '', ...more] = type.split('/');

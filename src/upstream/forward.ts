@@ -97,13 +97,15 @@ export function forward(upstream: HttpUpstream, outbound: Outbound, options: Att
     socket.destroy();
     fail(statusError(serverName, response.statusCode));
   });
-  request.on('close', () => fail(attemptError(new Error('closed'), serverName, connected)));
+  request.on('close', () => {
+    // An error costs more than the rest of this function, and after an answer there is none.
+    if (!settled) fail(attemptError(new Error('closed'), serverName, connected));
+  });
   request.on('response', (response) => {
     // 1xx are no answers and Node keeps them; what is below them is nothing that could be passed on.
     if ((response.statusCode ?? 0) < 200) fail(statusError(serverName, response.statusCode));
     if (!settle()) return void response.on('error', () => undefined).destroy();
-    const onSilent = (): void => void response.destroy(idleError(serverName));
-    watchSilence(request, { response, idleMs: options.idleMs, onSilent });
+    watchSilence(response, options.idleMs, () => void response.destroy(idleError(serverName)));
     options.onHead(response);
   });
   request.once('socket', (socket) => {
@@ -124,15 +126,13 @@ export function forward(upstream: HttpUpstream, outbound: Outbound, options: Att
 }
 
 /** Calls back after a silence that is the upstream's: a paused answer waits for its reader, who has a bound of his own. */
-function watchSilence(
-  request: ClientRequest,
-  options: { response: IncomingMessage; idleMs: number; onSilent(): void },
-): void {
-  const { response, idleMs, onSilent } = options;
+function watchSilence(response: IncomingMessage, idleMs: number, onSilent: () => void): void {
   if (idleMs === 0) return;
-  // A timeout of a socket comes once and is set again by traffic only.
-  request.on('timeout', () => (response.isPaused() ? request.setTimeout(idleMs) : onSilent()));
-  request.setTimeout(idleMs);
+  const { socket } = response;
+  // A timeout of a socket comes once and is set again by traffic only; that of a request cannot be set twice.
+  const onTimeout = (): unknown => (response.isPaused() ? socket.setTimeout(idleMs) : onSilent());
+  socket.setTimeout(idleMs).on('timeout', onTimeout);
+  response.once('close', () => socket.off('timeout', onTimeout));
 }
 
 function startPump(

@@ -5,6 +5,7 @@
  * everybody. TLS is loaded only when an https address exists: it costs about 5 MB. Agents of addresses that left
  * the configuration are closed once their requests are done.
  */
+import { X509Certificate } from 'node:crypto';
 import { Agent as HttpAgent, request as httpRequest, type ClientRequest, type RequestOptions } from 'node:http';
 import type { Agent as HttpsAgent } from 'node:https';
 import { readFileSync } from 'node:fs';
@@ -93,22 +94,21 @@ async function open(server: HttpServerConfig): Promise<Pooled> {
     return { url, secure: false, host: url.host, agent, request };
   }
   const https = await import('node:https');
-  const agent = new https.Agent({ ...AGENT, ...(await trustOf(server)) });
+  const agent = new https.Agent({ ...AGENT, ...trustOf(server) });
   const request = (options: RequestOptions): ClientRequest => https.request({ ...options, ...fixed, agent });
   return { url, secure: true, host: url.host, agent, request };
 }
 
-/** The CA of a server. A file that is none would only be noticed, and thrown, by the first request. */
-async function trustOf({ name, caFile }: HttpServerConfig): Promise<{ ca?: Buffer }> {
+/** The CA of a server. TLS passes over a file that is no certificate, and then trusts nobody without saying why. */
+function trustOf({ name, caFile }: HttpServerConfig): { ca?: Buffer } {
   if (caFile === undefined) return {};
-  const { createSecureContext } = await import('node:tls');
   try {
     const ca = readFileSync(caFile);
-    createSecureContext({ ca });
+    void new X509Certificate(ca);
     return { ca };
   } catch (cause) {
     const reason = (cause as NodeJS.ErrnoException).code ?? 'unreadable';
-    const text = `ca_file of server ${name}: ${caFile} is not a readable PEM certificate (${reason})`;
+    const text = `ca_file of server ${name}: ${caFile} is no readable certificate in PEM form (${reason})`;
     throw new ProxyError('CONFIG_INVALID', text, { cause });
   }
 }

@@ -62,7 +62,12 @@ test('a server with a private CA is served over one connection', async () => {
 const refusals = [
   { name: 'untrusted', code: 'UPSTREAM_UNREACHABLE', attempts: 2, text: /self-signed; name its CA in `ca_file`/ },
   { name: 'renamed', code: 'UPSTREAM_UNREACHABLE', attempts: 2, text: /certificate is for another host name/ },
-  { name: 'plain', code: 'UPSTREAM_PROTOCOL', attempts: 1, text: /server plain answered something that is not HTTP/ },
+  {
+    name: 'plain',
+    code: 'UPSTREAM_CLOSED',
+    attempts: 1,
+    text: /server plain closed the connection before it answered/,
+  },
 ];
 for (const { name, code, attempts, text } of refusals) {
   verifies('retries.unreachable', `a server that is ${name} gets nothing, and the answer says why`, async () => {

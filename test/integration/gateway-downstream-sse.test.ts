@@ -157,7 +157,7 @@ for (const { name, revision, connect: connectClient } of CLIENTS) {
       const client = await connectClient(server.url);
       try {
         if (revision !== undefined) assert.equal(client.revision, revision);
-        const { tools } = await client.client.listTools();
+        const { tools } = (await client.client.listTools()) as { tools: { name: string }[] };
         assert.deepEqual(
           tools.map((tool) => tool.name),
           ['a'],

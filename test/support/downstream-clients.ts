@@ -1,0 +1,112 @@
+/**
+ * Plain clients of both eras for tests of the client's side of the gateway: what goes over the wire is in sight.
+ */
+import assert from 'node:assert/strict';
+import type { McpOutcome } from '../../src/mcp/waist.ts';
+import { startDownstream, type Asked, type DownstreamServer, type ScriptedView } from './downstream-server.ts';
+import { openStream, send, type Answer, type StreamedAnswer } from './http-client.ts';
+import { waitFor } from './wait.ts';
+
+// oxlint-disable-next-line no-explicit-any -- what came over the wire
+export type Json = Record<string, any>;
+
+export const BOTH = 'application/json, text/event-stream';
+export const DONE: McpOutcome = { kind: 'complete', result: { content: [{ type: 'text', text: 'done' }] } };
+
+export async function serving(
+  view: ScriptedView,
+  body: (server: DownstreamServer) => Promise<void>,
+  options: { readonly heartbeatMs?: number } = {},
+): Promise<void> {
+  const server = await startDownstream(view, options);
+  try {
+    await body(server);
+    assert.deepEqual(server.internal, []);
+  } finally {
+    await server.close();
+  }
+}
+
+export function modernHeaders(method: string, name?: string): Record<string, string> {
+  return {
+    accept: BOTH,
+    'mcp-protocol-version': '2026-07-28',
+    'mcp-method': method,
+    ...(name === undefined ? {} : { 'mcp-name': name }),
+  };
+}
+
+export function modernBody(
+  method: string,
+  params: Json = {},
+  more: { readonly meta?: Json; readonly id?: string | number } = {},
+): Json {
+  const meta = {
+    'io.modelcontextprotocol/protocolVersion': '2026-07-28',
+    'io.modelcontextprotocol/clientCapabilities': {},
+    ...more.meta,
+  };
+  return { jsonrpc: '2.0', id: more.id ?? 'r-1', method, params: { ...params, _meta: meta } };
+}
+
+export function postModern(server: DownstreamServer, body: Json): Promise<Answer> {
+  const { name, uri } = body['params'] as Json;
+  return send(`${server.url}/mcp`, { headers: modernHeaders(body['method'], name ?? uri), body });
+}
+
+export interface LegacyClient {
+  readonly id: string;
+  post(body: unknown, headers?: Record<string, string>): Promise<Answer>;
+  stream(body: unknown): Promise<StreamedAnswer>;
+  listen(): Promise<StreamedAnswer>;
+  end(): Promise<Answer>;
+}
+
+export async function connect(
+  server: DownstreamServer,
+  options: { readonly revision?: string; readonly capabilities?: Json; readonly path?: string } = {},
+): Promise<LegacyClient> {
+  const { revision = '2025-11-25', capabilities = {}, path = '/mcp' } = options;
+  const url = server.url + path;
+  const params = { protocolVersion: revision, capabilities, clientInfo: { name: 'test', version: '1' } };
+  const first = await send(url, { headers: { accept: BOTH }, body: request(0, 'initialize', params) });
+  assert.equal(first.status, 200);
+  assert.equal((first.json() as Json)['result'].protocolVersion, revision);
+  const id = first.header('mcp-session-id') ?? '';
+  const headers = { accept: BOTH, 'mcp-session-id': id, 'mcp-protocol-version': revision };
+  return {
+    id,
+    post: (body, more = {}) => send(url, { headers: { ...headers, ...more }, body }),
+    stream: (body) => openStream(url, { headers, body }),
+    listen: () => openStream(url, { headers: { ...headers, accept: 'text/event-stream' } }),
+    end: () => send(url, { method: 'DELETE', headers }),
+  };
+}
+
+/** A call of the view, when it has been made. */
+export async function callOf(view: ScriptedView, index: number): Promise<Asked> {
+  const found = await waitFor(() => view.calls[index]);
+  assert.ok(found);
+  return found;
+}
+
+export function request(id: string | number, method: string, params: Json = {}): Json {
+  return { jsonrpc: '2.0', id, method, params };
+}
+
+export function eventsOf(text: string): Json[] {
+  return text
+    .split('\n\n')
+    .flatMap((block) => block.split('\n').filter((line) => line.startsWith('data: ')))
+    .map((line) => JSON.parse(line.slice(6)) as Json);
+}
+
+export async function readAll(stream: StreamedAnswer): Promise<Json[]> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of stream.chunks) chunks.push(chunk);
+  return eventsOf(Buffer.concat(chunks).toString('utf8'));
+}
+
+export function endsWith(id: string | number): (text: string) => boolean {
+  return (text) => text.includes(`"id":${JSON.stringify(id)}`);
+}

@@ -1,0 +1,32 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { findRoute, METHODS } from '../../src/app/routes.ts';
+
+const NAME = 'x'.repeat(32);
+const servers = [
+  { path: '/a/mcp', serverName: 'a', part: 'mcp' },
+  { path: '/A_b-9/sse', serverName: 'A_b-9', part: 'sse' },
+  { path: '/__proto__/messages', serverName: '__proto__', part: 'messages' },
+  { path: `/${NAME}/mcp`, serverName: NAME, part: 'mcp' },
+] as const;
+for (const { path, serverName, part } of servers) {
+  test(`${path} leads to the ${part} of ${serverName}`, () => {
+    const route = findRoute(path);
+    assert.ok(route.kind === 'server');
+    assert.equal(route.serverName, serverName);
+    assert.equal(route.part, part);
+  });
+}
+
+for (const path of ['/healthz', '/readyz', '/health'] as const) {
+  test(`${path} leads to itself`, () => assert.deepEqual(findRoute(path), { kind: 'health', path }));
+}
+
+const unknown = ['/a', '/a/', '/a/mcp/b', '/a/MCP', '/a.b/mcp', `/${NAME}x/mcp`, '//mcp', '/healthz/', '/Healthz', ''];
+for (const path of unknown) {
+  test(`'${path}' leads nowhere`, () => assert.deepEqual(findRoute(path), { kind: 'unknown' }));
+}
+
+test('each part has the methods of its transport', () => {
+  assert.deepEqual(METHODS, { mcp: ['POST', 'GET', 'DELETE'], sse: ['GET'], messages: ['POST'] });
+});
