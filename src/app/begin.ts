@@ -84,7 +84,7 @@ export function createRegistry(): Registry {
     const mine: Exchange[] = [];
     bySocket.set(socket, mine);
     socket.once('close', () => {
-      for (const { response } of [...mine]) closeQueued(response);
+      for (const { response } of mine.slice()) closeQueued(response);
     });
     return mine;
   };

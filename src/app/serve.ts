@@ -251,8 +251,8 @@ function refuseMalformed(failure: ProxyError, socket: Duplex, options: Malformed
     error: failure.message,
   };
   const last = options.exchanges.at(-1);
+  const refuse = (): void => refuseOnSocket(socket, failure, entry.requestId);
   options.append(entry, () => {
-    const refuse = (): void => refuseOnSocket(socket, failure, entry.requestId);
     if (last === undefined || last.response.closed) return refuse();
     // Bytes of ours between those of an answer would be taken for a part of it.
     last.response.on('close', refuse);

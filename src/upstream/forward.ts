@@ -81,12 +81,9 @@ export function forward(upstream: HttpUpstream, outbound: Outbound, options: Att
   };
   const onSlowConnect = (ms: number): void => fail(connectError(serverName, ms));
 
-  const request = upstream.request({
-    method: outbound.method,
-    path: outbound.path,
-    headers: outbound.fields, // Node takes a flat list as it is, without copying
-    setHost: false,
-  });
+  // Node takes a flat list of fields as it is, without copying.
+  const { method, path, fields } = outbound;
+  const request = upstream.request({ method, path, headers: fields, setHost: false });
   const headTimer = setTimeout(
     () => (connected ? fail(lateError(serverName)) : onSlowConnect(options.headMs)),
     options.headMs,
@@ -97,10 +94,8 @@ export function forward(upstream: HttpUpstream, outbound: Outbound, options: Att
     socket.destroy();
     fail(statusError(serverName, response.statusCode));
   });
-  request.on('close', () => {
-    // An error costs more than the rest of this function, and after an answer there is none.
-    if (!settled) fail(attemptError(new Error('closed'), serverName, connected));
-  });
+  // After an answer this is no failure, and an error object costs more than the rest of this function.
+  request.on('close', () => settled || fail(attemptError(new Error('closed'), serverName, connected)));
   request.on('response', (response) => {
     // 1xx are no answers and Node keeps them; what is below them is nothing that could be passed on.
     if ((response.statusCode ?? 0) < 200) fail(statusError(serverName, response.statusCode));

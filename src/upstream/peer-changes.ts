@@ -13,7 +13,7 @@ export interface PeerChanges {
 }
 
 export function createPeerChanges(): PeerChanges {
-  // Bounded by the callers: the gateway has one listener per peer.
+  // Bounded by configuration: the gateway has one listener per peer.
   const listeners = new Set<(event: ChangeEvent) => void>();
   return {
     emit(event) {

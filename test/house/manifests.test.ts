@@ -110,10 +110,19 @@ for (const { name, value, text } of BOUNDS) {
 }
 
 test('the requirement check reports ids without a test, unknown ids and ids that are not written out', () => {
-  const text = `verifies('a.b', 'x', f);\nverifies(['a.c', 'a.x'], 'y', f);\nverifies(id, 'z', f); // verifies('a.d')`;
-  assert.deepEqual(checkRequirements(['a.b', 'a.c', 'a.d'], [readSource('test/unit/a.test.ts', text)]), [
-    'test/unit/a.test.ts: verifies() wants its ids written out',
+  const text = `verifies('a.b', 'x', f);\nverifies(['a.c', 'a.x'], 'y', f);`;
+  const table = 'verifies(id, "z", f);';
+  const sources = [readSource('test/unit/a.test.ts', text), readSource('test/unit/b.test.ts', table)];
+  assert.deepEqual(checkRequirements(['a.b', 'a.c', 'a.d'], sources), [
+    'test/unit/b.test.ts: verifies() wants its ids written out',
     'test/unit/a.test.ts: unknown requirement a.x',
     'test/requirements.ts: no test verifies a.d',
+  ]);
+});
+
+test('a table of cases names the requirements of the tests that it makes', () => {
+  const text = `const rows = [{ id: 'a.b' }, { id: 'other' }];\nverifies(row.id, 'x', f);`;
+  assert.deepEqual(checkRequirements(['a.b', 'a.c'], [readSource('test/unit/a.test.ts', text)]), [
+    'test/requirements.ts: no test verifies a.c',
   ]);
 });

@@ -77,9 +77,9 @@ export function checkTables(readme: string, tables: Readonly<Record<string, stri
 
 /** Requirements without a test, tests of requirements that do not exist, and ids that cannot be read off the text. */
 export function checkRequirements(ids: readonly string[], tests: readonly Source[]): string[] {
-  const uses = tests.flatMap(findVerified);
-  const verified = new Set(uses.map(({ id }) => id));
   const known = new Set(ids);
+  const uses = tests.flatMap((source) => findVerified(source, known));
+  const verified = new Set(uses.map(({ id }) => id));
   return [
     ...uses.filter(({ id }) => id === '').map(({ path }) => `${path}: verifies() wants its ids written out`),
     ...uses.filter(({ id }) => id !== '' && !known.has(id)).map(({ path, id }) => `${path}: unknown requirement ${id}`),
@@ -87,11 +87,19 @@ export function checkRequirements(ids: readonly string[], tests: readonly Source
   ];
 }
 
-/** Ids named by `verifies('id', …)` and `verifies(['id', …], …)`; an empty id where there is neither. */
-function findVerified({ path, text, code }: Source): { path: string; id: string }[] {
+/**
+ * Ids named by `verifies('id', …)` and `verifies(['id', …], …)`. Where a table of cases holds them, those are the known
+ * ids that stand in the file as literals; an empty id where there is none.
+ */
+function findVerified({ path, text, code }: Source, known: ReadonlySet<string>): { path: string; id: string }[] {
   return [...code.matchAll(/(?<!function )\bverifies\(\s*/g)].flatMap((match) => {
     const rest = text.slice(match.index + match[0].length);
-    const argument = /^(?:'[^']*'|\[[^\]]*\])/.exec(rest)?.[0] ?? "''";
-    return [...argument.matchAll(/'([^']*)'/g)].map((quoted) => ({ path, id: quoted[1] ?? '' }));
+    const argument = /^(?:'[^']*'|\[[^\]]*\])/.exec(rest)?.[0];
+    const named = argument === undefined ? [...known].filter((id) => text.includes(`'${id}'`)) : literalsOf(argument);
+    return (named.length === 0 ? [''] : named).map((id) => ({ path, id }));
   });
+}
+
+function literalsOf(text: string): string[] {
+  return [...text.matchAll(/'([^'\n]*)'/g)].map((quoted) => quoted[1] ?? '');
 }

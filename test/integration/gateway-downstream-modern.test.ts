@@ -37,8 +37,7 @@ test('a modern call without notifications is answered with JSON and logged befor
     assert.equal(message['result'].resultType, 'complete');
     assert.equal(message['result']._meta['io.modelcontextprotocol/serverInfo'].name, 'mcproxy');
     const { params = {} } = view.calls[0]?.request ?? {};
-    const meta = (params as Json)['_meta'];
-    assert.deepEqual(Object.keys(meta).toSorted(), ['traceparent', 'vendor']);
+    assert.deepEqual(Object.keys((params as Json)['_meta']).toSorted(), ['traceparent', 'vendor']);
     const [entry] = server.entries;
     assert.equal(server.entries.length, 1);
     assert.equal(entry?.rpcMethod, 'tools/call');
@@ -212,8 +211,8 @@ test('listen confirms what is honoured first, tells only that, and ends with a c
       resourceSubscriptions: ['file:///a'],
     });
     for (const { params, result } of events) {
-      const { _meta: meta } = (params ?? result) as Json;
-      assert.equal((meta as Json)['io.modelcontextprotocol/subscriptionId'], 0);
+      const sent = (params ?? result) as Json;
+      assert.equal(sent['_meta']['io.modelcontextprotocol/subscriptionId'], 0);
     }
     assert.equal(events[3]?.['result'].resultType, 'complete');
     assert.equal(server.entries[0]?.outcome, 'ok');
@@ -282,3 +281,33 @@ test('a body longer than what the relay holds is read whole', async () => {
     assert.deepEqual(view.calls[0]?.request.params['arguments'], { text });
   });
 });
+
+for (const { name, meta } of [
+  { name: 'JSON', meta: {} },
+  { name: 'a stream', meta: { progressToken: 1 } },
+]) {
+  test(`a response as ${name} leaves when its entry is in the file, and not before`, async () => {
+    const view = scriptView((_request, events) => {
+      events.onProgress({ progress: 1 });
+      return DONE;
+    });
+    await serving(
+      view,
+      async (server) => {
+        let isAnswered = false;
+        const answering = postModern(server, modernBody('tools/call', { name: 'a' }, { meta })).finally(() => {
+          isAnswered = true;
+        });
+        await waitFor(() => server.entries.length === 1);
+        // A round trip, in which the answer would have come too.
+        await send(`${server.url}/nothing/messages`, { body: {}, signal: AbortSignal.timeout(100) }).catch(
+          () => undefined,
+        );
+        assert.equal(isAnswered, false);
+        server.writeLog();
+        assert.match((await answering).text(), /"done"/);
+      },
+      { holdLog: true },
+    );
+  });
+}

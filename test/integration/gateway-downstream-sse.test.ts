@@ -14,8 +14,12 @@ after(() => checkNothingLeft());
 
 const JSON_TYPE = { 'content-type': 'application/json' };
 
-async function serving(view: ScriptedView, body: (server: DownstreamServer) => Promise<void>): Promise<void> {
-  const server = await startDownstream(view);
+async function serving(
+  view: ScriptedView,
+  body: (server: DownstreamServer) => Promise<void>,
+  options: { readonly holdLog?: boolean } = {},
+): Promise<void> {
+  const server = await startDownstream(view, options);
   try {
     await body(server);
     assert.deepEqual(server.internal, []);
@@ -51,6 +55,25 @@ test('a POST to the endpoint is 202 at once, and its answer comes on the stream 
     assert.equal(server.entries[0]?.httpStatus, 202);
     stream.close();
   });
+});
+
+test('an answer on the stream waits for its entry', async () => {
+  const view = scriptView(() => DONE);
+  await serving(
+    view,
+    async (server) => {
+      const { stream, endpoint } = await connect(server);
+      await send(endpoint, { body: call(1) });
+      await waitFor(() => server.entries.length === 1);
+      view.change({ kind: 'tools' });
+      const early = await readUntil(stream, (sofar) => sofar.includes('list_changed'));
+      assert.doesNotMatch(early, /"id":1/);
+      server.writeLog();
+      await readUntil(stream, (sofar) => sofar.includes('"id":1'));
+      stream.close();
+    },
+    { holdLog: true },
+  );
 });
 
 const REFUSED: { name: string; status: number; url: (endpoint: string) => string; headers?: Record<string, string> }[] =

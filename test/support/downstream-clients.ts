@@ -16,7 +16,7 @@ export const DONE: McpOutcome = { kind: 'complete', result: { content: [{ type: 
 export async function serving(
   view: ScriptedView,
   body: (server: DownstreamServer) => Promise<void>,
-  options: { readonly heartbeatMs?: number } = {},
+  options: { readonly heartbeatMs?: number; readonly holdLog?: boolean } = {},
 ): Promise<void> {
   const server = await startDownstream(view, options);
   try {

@@ -98,17 +98,20 @@ export interface DownstreamServer {
   readonly downstream: Downstream;
   /** Forgets everything but the key, as a restart does. */
   restart(): void;
+  /** With `holdLog`: the entries so far are in the file from now on. */
+  writeLog(): void;
   close(): Promise<void>;
 }
 
 export async function startDownstream(
   view: GatewayView,
-  options: { readonly heartbeatMs?: number; readonly key?: string } = {},
+  options: { readonly heartbeatMs?: number; readonly key?: string; readonly holdLog?: boolean } = {},
 ): Promise<DownstreamServer> {
   const clock = { wallMs: () => Date.now(), monotonicMs: () => performance.now(), random: () => 0.5 };
   const entries: Entry[] = [];
   const internal: unknown[] = [];
   const open = new Set<Exchange>();
+  const unwritten: (() => void)[] = [];
   const make = (): Downstream =>
     createDownstream({
       clock,
@@ -126,7 +129,8 @@ export async function startDownstream(
       trusted: undefined,
       append(entry, done) {
         entries.push(structuredClone(entry));
-        setImmediate(() => done(true));
+        if (options.holdLog === true) unwritten.push(() => done(true));
+        else setImmediate(() => done(true));
       },
     });
     open.add(exchange);
@@ -148,6 +152,9 @@ export async function startDownstream(
     open,
     get downstream() {
       return downstream;
+    },
+    writeLog() {
+      for (const done of unwritten.splice(0)) done();
     },
     restart() {
       downstream = make();
