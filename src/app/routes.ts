@@ -41,10 +41,13 @@ export const METHODS: Readonly<Record<RoutePart, readonly string[]>> = {
 /**
  * Which path serves a part of one server: bytes are relayed where client and server speak the same transport, else
  * messages are translated. Passthrough is relayed always, because only the relay leaves the client's token in place.
+ *
+ * @param fallsBack a GET without a session: a client that found no Streamable HTTP here and tries HTTP+SSE at the same
+ * URL (MCP 2025-11-25 transports, Backwards Compatibility)
  */
-export function choosePath(server: ServerConfig, part: RoutePart): 'relay' | 'messages' {
+export function choosePath(server: ServerConfig, part: RoutePart, fallsBack: boolean): 'relay' | 'messages' {
   if (server.kind === 'stdio') return 'messages';
   if (server.credential.type === 'passthrough') return 'relay';
-  if (server.transport === 'sse') return part === 'mcp' ? 'messages' : 'relay';
+  if (server.transport === 'sse') return part === 'mcp' && !fallsBack ? 'messages' : 'relay';
   return server.transport === 'streamable' && part !== 'mcp' ? 'messages' : 'relay';
 }

@@ -171,7 +171,9 @@ function relayTo(exchange: Exchange, chosen: Chosen, here: { snapshot: Snapshot;
   const { server, principal, part } = chosen;
   const { config, redactor } = here.snapshot;
   if (!server.enabled) throw new ProxyError('UPSTREAM_NOT_READY', `server ${server.name} is disabled`);
-  if (server.kind === 'stdio' || choosePath(server, part) === 'messages') {
+  const { method, headers } = exchange.request;
+  const fallsBack = method === 'GET' && headers['mcp-session-id'] === undefined;
+  if (server.kind === 'stdio' || choosePath(server, part, fallsBack) === 'messages') {
     return here.options.messages.serve(exchange, { principal, serverName: server.name, part });
   }
   const { params } = config.log;

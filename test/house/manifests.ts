@@ -94,7 +94,7 @@ export function checkRequirements(ids: readonly string[], tests: readonly Source
 function findVerified({ path, text, code }: Source, known: ReadonlySet<string>): { path: string; id: string }[] {
   return [...code.matchAll(/(?<!function )\bverifies\(\s*/g)].flatMap((match) => {
     const rest = text.slice(match.index + match[0].length);
-    const argument = /^(?:'[^']*'|\[[^\]]*\])/.exec(rest)?.[0];
+    const argument = /^(?:'[^']*'|\[\s*(?:'[^']*'\s*,?\s*)*\])/.exec(rest)?.[0];
     const named = argument === undefined ? [...known].filter((id) => text.includes(`'${id}'`)) : literalsOf(argument);
     return (named.length === 0 ? [''] : named).map((id) => ({ path, id }));
   });

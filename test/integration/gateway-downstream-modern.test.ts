@@ -35,7 +35,7 @@ test('a modern call without notifications is answered with JSON and logged befor
     const message = answer.json() as Json;
     assert.equal(message['id'], 7);
     assert.equal(message['result'].resultType, 'complete');
-    assert.equal(message['result']._meta['io.modelcontextprotocol/serverInfo'].name, 'mcproxy');
+    assert.equal(message['result']['_meta']['io.modelcontextprotocol/serverInfo'].name, 'mcproxy');
     const { params = {} } = view.calls[0]?.request ?? {};
     assert.deepEqual(Object.keys((params as Json)['_meta']).toSorted(), ['traceparent', 'vendor']);
     const [entry] = server.entries;

@@ -219,18 +219,26 @@ for (const { name, value } of tooLate) {
 }
 
 const long = JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'tools/list', params: 'x'.repeat(REPLAY_BYTES_MAX) });
-verifies('retries.only-safe', 'a long body is not repeated once it has left, whatever it asks', async () => {
-  for (const [fail, status] of [
-    [reset, 502],
-    [({ response }: Conversation): void => void response.writeHead(503).end(), 503],
-  ] as const) {
-    failFirst(1, fail);
-    // oxlint-disable-next-line no-await-in-loop
-    const { answer, entry } = await proxied.ask('/up/mcp', { method: 'POST', headers: POST, body: long });
-    assert.equal(answer.status, status);
-    assert.equal(entry['attempts'], 1);
-  }
-});
+const framings = [
+  { name: 'with a length', headers: POST },
+  // Its beginning is read before anything is sent, so that the method is known.
+  { name: 'in chunks', headers: { ...POST, 'transfer-encoding': 'chunked' } },
+];
+for (const { name, headers } of framings) {
+  verifies('retries.only-safe', `a long body ${name} is not repeated once it has left, whatever it asks`, async () => {
+    for (const [fail, status] of [
+      [reset, 502],
+      [({ response }: Conversation): void => void response.writeHead(503).end(), 503],
+    ] as const) {
+      failFirst(1, fail);
+      // oxlint-disable-next-line no-await-in-loop
+      const { answer, entry } = await proxied.ask('/up/mcp', { method: 'POST', headers, body: long });
+      assert.equal(answer.status, status);
+      assert.equal(entry['attempts'], 1);
+      assert.equal(entry['rpc_method'], 'tools/list');
+    }
+  });
+}
 
 verifies('retries.only-safe', 'a long body is repeated as long as nothing was sent', async () => {
   const { answer, entry } = await proxied.ask('/twice/mcp', { method: 'POST', headers: POST, body: long });

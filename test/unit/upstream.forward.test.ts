@@ -132,6 +132,8 @@ async function answered(upstream: HttpUpstream): Promise<void> {
 async function openConnections(raw: RawUpstream, sockets: ReadonlySet<Socket>, count: number): Promise<void> {
   await waitFor(() => [...sockets].filter((socket) => !socket.destroyed).length === count, {
     what: `${count} connections at ${raw.url}`,
+    // Less than the time after which an idle connection closes anyway.
+    deadlineMs: 2_500,
   });
 }
 
