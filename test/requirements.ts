@@ -176,6 +176,25 @@ const GUARD = {
   'guard.loop': 'A request that comes back to the mcproxy that sent it is refused.',
 } as const;
 
+/** Many servers behind one endpoint. */
+const GATEWAY = {
+  'gateway.isolation.calls': 'Calls of different users never see anything of each other, whatever ids they have.',
+  'gateway.isolation.lists': 'A user sees and calls only what is theirs.',
+  'gateway.isolation.sessions': 'A session id of another user is 404, like one that never was.',
+  'gateway.isolation.cancel': "A cancellation reaches the user's own call only.",
+  'gateway.servers.hot-reload':
+    'A server that was added, removed, changed, disabled or enabled is so within two seconds; others keep their process.',
+  'gateway.servers.removed-grace': 'Calls in progress on a removed server finish within the grace.',
+  'gateway.servers.bad-neighbours': 'Servers that crash or never answer neither delay nor hide the others.',
+  'gateway.servers.down-since': 'A call to a server that is down says since when, and not that the tool is unknown.',
+  'gateway.servers.stop': 'A stop leaves no child.',
+  'gateway.servers.kill-nine': 'After kill -9 no child that reads its input is left.',
+  'gateway.servers.restart-session': 'With a state directory a restart continues sessions.',
+  'gateway.servers.path':
+    'Commands, and servers of another transport than the path, are translated; all else is relayed.',
+  'gateway.servers.state-key': 'The key of sessions is kept where only its owner can read it, else it is not used.',
+} as const;
+
 /** mcproxy check. */
 const CHECK = {
   'check.exit-codes': 'Good files are exit 0, problems exit 78.',
@@ -196,6 +215,14 @@ const CONTRACT = {
   'contract.notion-bearer': 'A published server that wants a bearer credential works.',
   'contract.conformance-2025-11-25': 'No check of the conformance suite for 2025-11-25 differs through mcproxy.',
   'contract.conformance-2026-07-28': 'No check of the conformance suite for 2026-07-28 differs through mcproxy.',
+  'gateway.conformance.stdio-2025-11-25':
+    'A server over stdio behind the gateway passes what it passes by itself, 2025-11-25.',
+  'gateway.conformance.stdio-2026-07-28':
+    'A server over stdio behind the gateway passes what it passes by itself, 2026-07-28.',
+  'gateway.conformance.http-2025-11-25':
+    'A server over HTTP behind the gateway passes what it passes by itself, 2025-11-25.',
+  'gateway.conformance.http-2026-07-28':
+    'A server over HTTP behind the gateway passes what it passes by itself, 2026-07-28.',
 } as const;
 
 function from<Id extends string>(source: string, texts: Readonly<Record<Id, string>>): Record<Id, Requirement> {
@@ -215,6 +242,7 @@ export const REQUIREMENTS = {
   ...from('README.md, operating', RELOAD),
   ...from('README.md, operating', SHUTDOWN),
   ...from('MCP 2025-11-25 transports#security-warning; RFC 9110 §15.5; RFC 9112 §11.2', GUARD),
+  ...from('src/README.md; MCP 2025-11-25 transports', GATEWAY),
   ...from('README.md, operating', CHECK),
   ...from("MCP conformance suite; the peers' own documentation", CONTRACT),
 };

@@ -2,11 +2,13 @@
  * Requests of 2026-07-28 over HTTP: each stands for itself and is answered on its own POST.
  *
  * A client that closes the stream has cancelled. The status of an error speaks where the spec says so, as long as the
- * head has not left. `server/discover` is answered from the view; what the view does not serve is 404. Leaves
- * `subscriptions/listen` to its own file. Not done here: checking `Mcp-Param-*` against the tool's schema, which the
- * view does not tell yet. Source: MCP 2026-07-28 basic/transports/streamable-http, server/discover.
+ * head has not left. `server/discover` is answered from the view; what the view does not serve is 404. A call whose
+ * `Mcp-Param-*` headers do not say what its arguments say is refused before any server hears of it. Leaves
+ * `subscriptions/listen` to its own file. Source: MCP 2026-07-28 basic/transports/streamable-http, server/discover.
  */
+import { ProxyError } from '../errors.ts';
 import type { ModernClass } from '../mcp/classify.ts';
+import { paramMismatch } from '../mcp/param-headers.ts';
 import { MODERN_REVISIONS } from '../mcp/protocol.ts';
 import type { JsonObject, McpCall, McpOutcome } from '../mcp/waist.ts';
 import type { DownstreamPost, DownstreamTarget } from './downstream-context.ts';
@@ -21,16 +23,22 @@ export function serveModern(modern: ModernClass, post: DownstreamPost): void {
   noteMessage(exchange.entry, modern.message, { view: target.view, keepParams: context.keepParams });
   if (modern.method === 'subscriptions/listen') return serveListen(modern, post);
   let call: McpCall | undefined;
+  let isOver = false;
   const reply = new PostReply(exchange, {
     count: 1,
     batch: false,
     heartbeatMs: context.heartbeatMs,
-    onGone: () => call?.cancel('the client closed the stream'),
+    onGone: () => end('the client closed the stream'),
     onStop(error) {
-      call?.cancel(error.message);
+      end(error.message);
       respond(failed(error));
     },
   });
+
+  function end(reason: string): void {
+    isOver = true;
+    call?.cancel(reason);
+  }
 
   function respond(outcome: McpOutcome): void {
     const { message, method } = modern;
@@ -38,23 +46,47 @@ export function serveModern(modern: ModernClass, post: DownstreamPost): void {
     reply.respond(modernResponse(outcome, to, context.serverInfo), modernStatus(outcome));
   }
 
-  if (modern.method === 'server/discover') {
-    discover(target).then(respond, (thrown: unknown) => respond(failureOf(thrown, context)));
-    return;
-  }
   const { request, progressToken } = modernRequest(modern, exchange.traceparent);
   const notify = (method: string, params: JsonObject): void => {
     reply.tell({ jsonrpc: '2.0', method, params });
   };
-  call = target.view.call(request, {
-    onProgress(params) {
-      if (progressToken !== undefined) notify('notifications/progress', { ...params, progressToken });
+  async function serve(): Promise<McpOutcome | undefined> {
+    if (modern.method === 'server/discover') return discover(target);
+    const mismatch = await findMismatch(modern, post);
+    if (mismatch !== undefined) throw new ProxyError('HEADER_MISMATCH', mismatch);
+    if (isOver) return undefined;
+    call = target.view.call(request, {
+      onProgress(params) {
+        if (progressToken !== undefined) notify('notifications/progress', { ...params, progressToken });
+      },
+      onLog(params) {
+        if (reachesLevel(params, request.logLevel)) notify('notifications/message', params);
+      },
+    });
+    return call.outcome;
+  }
+  serve().then(
+    (outcome) => {
+      if (outcome !== undefined) respond(outcome);
     },
-    onLog(params) {
-      if (reachesLevel(params, request.logLevel)) notify('notifications/message', params);
-    },
-  });
-  call.outcome.then(respond, (thrown: unknown) => respond(failureOf(thrown, context)));
+    (thrown: unknown) => respond(failureOf(thrown, context)),
+  );
+}
+
+/** What is wrong with the headers of a tool call. Nobody is refused for a list that has changed since it was read. */
+async function findMismatch(
+  { message }: ModernClass,
+  { exchange, target }: DownstreamPost,
+): Promise<string | undefined> {
+  const { name, arguments: args } = message.params ?? {};
+  if (message.method !== 'tools/call' || typeof name !== 'string') return undefined;
+  const field = (header: string): string | undefined => {
+    const value = exchange.request.headers[header];
+    return typeof value === 'string' ? value : undefined;
+  };
+  const mismatch = paramMismatch(await target.view.paramHeaders(name, false), args, field);
+  if (mismatch === undefined) return undefined;
+  return paramMismatch(await target.view.paramHeaders(name, true), args, field);
 }
 
 async function discover({ view }: DownstreamTarget): Promise<McpOutcome> {

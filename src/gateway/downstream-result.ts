@@ -44,11 +44,17 @@ export function modernResponse(outcome: McpOutcome, to: Answering, serverInfo: J
 
 const NOT_KEPT = { ttlMs: 0, cacheScope: 'private' } as const;
 
-/** The HTTP status of a modern answer (MCP 2026-07-28 streamable-http): two numbers have one of their own. */
+/** Error numbers whose answer has a status of its own (MCP 2026-07-28 streamable-http). */
+const STATUS_OF_ERROR: ReadonlyMap<number, number> = new Map([
+  [RPC_ERROR.methodNotFound, 404],
+  [RPC_ERROR.headerMismatch, 400],
+  [RPC_ERROR.missingCapability, 400],
+  [RPC_ERROR.versionUnsupported, 400],
+]);
+
+/** The HTTP status of a modern answer. */
 export function modernStatus(outcome: McpOutcome): number {
-  if (outcome.kind !== 'error') return 200;
-  if (outcome.code === RPC_ERROR.methodNotFound) return 404;
-  return outcome.code === RPC_ERROR.missingCapability ? 400 : 200;
+  return outcome.kind === 'error' ? (STATUS_OF_ERROR.get(outcome.code) ?? 200) : 200;
 }
 
 export function legacyResponse(

@@ -20,6 +20,7 @@ import { findServers, type Servers } from './servers-of.ts';
 import { findInSingle } from './single-view.ts';
 import { createStateSeal, type StateSeal } from './state-seal.ts';
 import { createUriRouter } from './uri-router.ts';
+import { createToolHeaders } from './tool-headers.ts';
 import { startCall } from './view-call.ts';
 import { createViewChanges, type ViewChanges } from './view-changes.ts';
 import { createLocator } from './locate.ts';
@@ -117,6 +118,7 @@ function createView(core: Core, principal: Principal, serverName: string | undef
           : async () => findInSingle(servers(), serverName, request);
       return startCall(request, events, { find, context });
     },
+    paramHeaders: createToolHeaders({ serverName, servers, names }),
     onChange: (listener) => changes.onChange(listener),
     async subscribe(uri) {
       return changes.subscribe(uri, serverName === undefined ? await uris.resolve(uri) : { serverName, uri });

@@ -2,23 +2,27 @@
  * URIs and header annotations in what a server sends, rewritten for the clients of a view. Pure.
  *
  * Everything else stays as it is, unknown members included, and what needs no change stays the same object. Texts and
- * `structuredContent` are never looked into (a URI in them may be data). `x-mcp-header` is taken out of tool schemas:
- * who shows it must enforce it (MCP 2026-07-28 server/tools), and upstream the peer mirrors from the original.
+ * `structuredContent` are never looked into (a URI in them may be data). Header annotations that are enforced
+ * (`tool-headers`) are shown; where one breaks the rules, all are taken out of the schema, because a client would have
+ * to leave the tool out (MCP 2026-07-28 server/tools). Upstream the peer mirrors from the original.
  */
 import { isObject } from '../mcp/jsonrpc.ts';
+import { findParamHeaders } from '../mcp/param-headers.ts';
 import type { JsonObject } from '../mcp/waist.ts';
 
 export type ExposeUri = (uri: string) => string;
 
 const HEADER_ANNOTATION = 'x-mcp-header';
-/** Members of a JSON Schema that hold a schema, a list of them, or a map of them. */
-const SCHEMA_MEMBERS = ['items', 'additionalProperties', 'not', 'if', 'then', 'else', 'contains', 'propertyNames'];
-const SCHEMA_LISTS = ['oneOf', 'anyOf', 'allOf', 'prefixItems'];
+/** Members of a JSON Schema that hold a schema or a list of them, and those that hold a map of them. */
+const SCHEMA_MEMBERS = ['items', 'additionalProperties', 'not', 'if', 'then', 'else', 'contains', 'propertyNames']
+  .concat(['oneOf', 'anyOf', 'allOf', 'prefixItems', 'additionalItems', 'contentSchema'])
+  .concat(['unevaluatedItems', 'unevaluatedProperties']);
 const SCHEMA_MAPS = ['properties', 'patternProperties', '$defs', 'definitions', 'dependentSchemas'];
 
-/** A tool definition without header annotations, its UI resource exposed. */
+/** A tool definition without header annotations that break the rules, its UI resource exposed. */
 export function rewriteTool(tool: JsonObject, expose: ExposeUri): JsonObject {
-  const inputSchema = stripAnnotations(tool['inputSchema']);
+  const given = tool['inputSchema'];
+  const inputSchema = findParamHeaders(given).ok ? given : stripAnnotations(given);
   const stripped = inputSchema === tool['inputSchema'] ? tool : { ...tool, inputSchema };
   return rewriteUi(stripped, expose);
 }
@@ -67,6 +71,7 @@ function exposeText(uri: unknown, expose: ExposeUri): unknown {
 }
 
 function stripAnnotations(schema: unknown): unknown {
+  if (Array.isArray(schema)) return mapList(schema, stripAnnotations);
   if (!isObject(schema)) return schema;
   let out: JsonObject = schema;
   if (Object.hasOwn(schema, HEADER_ANNOTATION)) {
@@ -74,7 +79,6 @@ function stripAnnotations(schema: unknown): unknown {
     out = rest;
   }
   for (const member of SCHEMA_MEMBERS) out = replaced(out, member, stripAnnotations);
-  for (const member of SCHEMA_LISTS) out = replaced(out, member, (list) => mapList(list, stripAnnotations));
   for (const member of SCHEMA_MAPS) out = replaced(out, member, (map) => mapValues(map, stripAnnotations));
   return out;
 }

@@ -2,7 +2,7 @@
  * How a view of one server answers: everything goes there as it came, so that the client cannot tell.
  *
  * Pages, cursors, unknown names and errors are the server's own. What is not passed through is what a gateway cannot
- * keep up: methods that it does not serve, and header annotations in tool schemas (`rewrite`).
+ * keep up: methods that it does not serve, and header annotations in tool schemas that break the rules (`rewrite`).
  */
 import { ProxyError } from '../errors.ts';
 import { isObject } from '../mcp/jsonrpc.ts';

@@ -5,6 +5,7 @@
  * view speaks the narrow waist (`mcp/waist.ts`) with exposed names and URIs, so that an adapter translates eras and
  * nothing else. Source: design of the gateway path, MCP 2026-07-28 server/discover.
  */
+import type { ParamHeader } from '../mcp/param-headers.ts';
 import type { JsonObject, McpCall, McpEvents, McpRequest } from '../mcp/waist.ts';
 import type { Config, Principal } from '../model.ts';
 
@@ -16,6 +17,11 @@ export interface GatewayView {
    * completion/complete; anything else is error -32601.
    */
   call(request: McpRequest, events: McpEvents): McpCall;
+  /**
+   * The arguments of a tool that its caller mirrors in headers over HTTP; none when that cannot be found out, which
+   * the call itself will say better. @param again reads the list again unless that was done just now
+   */
+  paramHeaders(toolName: string, again: boolean): Promise<readonly ParamHeader[]>;
   /** Coalesced. `uri` is the exposed one. */
   onChange(
     listener: (event: { kind: 'tools' | 'prompts' | 'resources' } | { kind: 'resource'; uri: string }) => void,

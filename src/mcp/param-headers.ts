@@ -9,8 +9,9 @@
  */
 import { HEADER_COUNT_MAX } from '../limits.ts';
 import { isToken } from '../text/headers.ts';
-import { encodeParam } from './header-value.ts';
+import { decodeHeaderValue, encodeParam, matchesParam } from './header-value.ts';
 import { isObject, type JsonObject } from './jsonrpc.ts';
+import { HEADER } from './protocol.ts';
 
 export interface ParamHeader {
   /** What follows `Mcp-Param-`, as the schema spells it. */
@@ -106,6 +107,28 @@ export function paramFields(headers: readonly ParamHeader[], args: unknown): str
     const text = encodeParam(valueAt(args, path));
     return text === undefined ? [] : [`Mcp-Param-${name}`, text];
   });
+}
+
+/**
+ * What is wrong with the mirrored headers of a call; undefined when they say what its arguments say. An argument that
+ * is null or absent asks for no header, and one that no header can carry is the server's to judge.
+ *
+ * @param field the text of a header by its name in lower case
+ */
+export function paramMismatch(
+  headers: readonly ParamHeader[],
+  args: unknown,
+  field: (name: string) => string | undefined,
+): string | undefined {
+  for (const { name, path } of headers) {
+    const text = field(`${HEADER.paramPrefix}${name.toLowerCase()}`);
+    const value = valueAt(args, path);
+    if (text !== undefined && !decodeHeaderValue(text).ok) return `Mcp-Param-${name} is not a valid header value.`;
+    if (encodeParam(value) === undefined) continue;
+    if (text === undefined) return `Mcp-Param-${name} is missing; send what the argument says.`;
+    if (!matchesParam(text, value as string | number | boolean)) return `Mcp-Param-${name} differs from the argument.`;
+  }
+  return undefined;
 }
 
 function valueAt(args: unknown, path: readonly string[]): unknown {

@@ -98,6 +98,8 @@ export function outboundFields(options: OutboundFields): string[] {
 }
 
 function mayTravel(name: string, passthrough: boolean): boolean {
+  // CGI and WSGI servers read `_` as `-`: such a name would be another field there than the one that was looked at.
+  if (name.includes('_')) return false;
   if (name.startsWith('mcp-')) return true;
   if (HOP_BY_HOP.has(name) || DROPPED.has(name) || DROPPED_PREFIX.test(name) || CLIENT_NAMED.test(name)) return false;
   return passthrough || !CREDENTIAL_LIKE.test(name);

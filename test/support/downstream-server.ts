@@ -64,6 +64,7 @@ export function scriptView(
         },
       };
     },
+    paramHeaders: () => Promise.resolve([]),
     onChange(listener) {
       listeners.add(listener);
       return () => void listeners.delete(listener);

@@ -98,6 +98,14 @@ for (const name of credentials) {
   });
 }
 
+for (const name of ['X_Api_Key', 'Mcp_Name', 'x_forwarded_for', 'X_Harmless']) {
+  test(`${name} stays here, because a server may read it as another field`, () => {
+    for (const passthrough of [false, true]) {
+      assert.deepEqual(fieldsFor({ rawHeaders: [name, 'theirs'], passthrough }), ['Host', 'up.example:8080', ...OURS]);
+    }
+  });
+}
+
 test('what Connection names stays here, whatever its case', () => {
   const rawHeaders = ['X-Hop', '1', 'x-HOP', '2', 'X-Stays', '3'];
   const fields = fieldsFor({ rawHeaders, connection: 'keep-alive, x-hop ,' });

@@ -1,0 +1,135 @@
+/**
+ * The official conformance suite through the gateway: a server behind it passes the checks that it passes directly.
+ *
+ * Over stdio the fixture stands behind the whole process, at `/fixture/mcp`. Over HTTP that path is the relay's, so
+ * there the gateway and its client's side run in the test, without the door. What still differs is a row of the
+ * baseline, with the reason; a row that does not differ any more fails the test, so that it gets removed.
+ */
+import assert from 'node:assert/strict';
+import { after } from 'node:test';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { makeSealer } from '../../src/auth/seal.ts';
+import { createGateway } from '../../src/gateway/gateway.ts';
+import { openRemotePeer } from '../../src/upstream/remote-peer.ts';
+import { differences, passedScenarios, runConformance, type RequirementSet } from '../support/conformance.ts';
+import { startDownstream } from '../support/downstream-server.ts';
+import { startConformanceFixture } from '../support/peers.ts';
+import { remoteAt } from '../support/remote-server.ts';
+import { configOf } from '../support/scripted-peer.ts';
+import { startApp } from '../support/start-app.ts';
+import { makeTempDir, type Cleanup } from '../support/temp-dir.ts';
+import { verifies } from '../support/verifies.ts';
+
+const TOKEN = 'gateway-conformance-token-0123456789';
+const ROOT = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
+
+/** Scenarios of each set that the fixture passes by itself; see `conformance.test.ts`. */
+const PASSED_COUNT: Readonly<Record<RequirementSet, number>> = { '2025-11-25': 33, '2026-07-28': 41 };
+
+interface Difference {
+  /** As `differences` writes it, from the start. */
+  readonly line: string;
+  readonly reason: string;
+}
+
+const JSON_ANSWER = 'A request without notifications is answered with JSON, which the transport allows.';
+const NO_EVENT_IDS =
+  'Streams of the gateway have no event ids (optional), so that none is primed, cut by the server or taken up again.';
+
+const BASELINE: Readonly<Record<RequirementSet, readonly Difference[]>> = {
+  '2025-11-25': [
+    {
+      line: 'server-sse-multiple-streams :: server-sse-streams-functional: SUCCESS -> INFO',
+      reason: JSON_ANSWER,
+    },
+    { line: 'server-sse-polling :: server-sse-content-type: absent -> INFO', reason: JSON_ANSWER },
+    { line: 'server-sse-polling :: incoming-sse-event: INFO -> absent', reason: NO_EVENT_IDS },
+    { line: 'server-sse-polling :: stream-closed: INFO -> absent', reason: NO_EVENT_IDS },
+    { line: 'server-sse-polling :: server-sse-priming-event: SUCCESS -> absent', reason: NO_EVENT_IDS },
+    { line: 'server-sse-polling :: server-sse-retry-field: SUCCESS -> absent', reason: NO_EVENT_IDS },
+    { line: 'server-sse-polling :: server-sse-disconnect-resume: SUCCESS -> absent', reason: NO_EVENT_IDS },
+  ],
+  '2026-07-28': [],
+};
+
+const fixture = await startConformanceFixture({ after });
+const direct = {
+  '2025-11-25': await runSet({ after }, '2025-11-25', fixture.url),
+  '2026-07-28': await runSet({ after }, '2026-07-28', fixture.url),
+};
+const stdioUrl = await startOverStdio();
+const httpUrl = await startOverHttp();
+
+verifies(
+  'gateway.conformance.stdio-2025-11-25',
+  'a server over stdio passes what it passes over HTTP, 2025-11-25',
+  (context) => assertSame(context, '2025-11-25', stdioUrl),
+);
+verifies(
+  'gateway.conformance.stdio-2026-07-28',
+  'a server over stdio passes what it passes over HTTP, 2026-07-28',
+  (context) => assertSame(context, '2026-07-28', stdioUrl),
+);
+verifies(
+  'gateway.conformance.http-2025-11-25',
+  'a server over HTTP passes the same through the gateway, 2025-11-25',
+  (context) => assertSame(context, '2025-11-25', httpUrl),
+);
+verifies(
+  'gateway.conformance.http-2026-07-28',
+  'a server over HTTP passes the same through the gateway, 2026-07-28',
+  (context) => assertSame(context, '2026-07-28', httpUrl),
+);
+
+async function assertSame(cleanup: Cleanup, requirements: RequirementSet, url: string): Promise<void> {
+  const expected = direct[requirements];
+  assert.equal(passedScenarios(expected.run).length, PASSED_COUNT[requirements], expected.summary);
+  const through = await runSet(cleanup, requirements, url);
+  assert.deepEqual(
+    differences(expected.run, through.run).toSorted(),
+    BASELINE[requirements].map(({ line }) => line).toSorted(),
+  );
+  assert.equal(through.exitCode, 0, through.summary);
+}
+
+function runSet(cleanup: Cleanup, requirements: RequirementSet, url: string): ReturnType<typeof runConformance> {
+  const headers = { authorization: `Bearer ${TOKEN}` };
+  return runConformance({ url, requirements, outDir: makeTempDir(cleanup), headers });
+}
+
+async function startOverStdio(): Promise<string> {
+  const args = ['--import', import.meta.resolve('tsx'), join(ROOT, 'test/peers/conformance-fixture.ts'), 'stdio'];
+  const settings = {
+    listen: '127.0.0.1:0',
+    log: { file: 'access.log' },
+    admin: { socket: 'admin.sock' },
+    servers: { fixture: { command: process.execPath, args } },
+  };
+  const users = { suite: { token: TOKEN, servers: { fixture: {} } } };
+  const files = { 'mcproxy.yml': JSON.stringify(settings), 'tokens.yml': JSON.stringify({ users }) };
+  const app = await startApp({ after }, { files });
+  return `${app.url}/fixture/mcp`;
+}
+
+async function startOverHttp(): Promise<string> {
+  const remote = await remoteAt({ after }, fixture.url, { name: 'fixture' });
+  const { clock, onDiag } = remote;
+  const config = configOf([remote.server]);
+  const [principal] = config.principals;
+  assert.ok(principal);
+  const gateway = createGateway({
+    config,
+    clock,
+    onDiag,
+    sealer: makeSealer(Buffer.alloc(32, 7)),
+    openPeer: () => openRemotePeer(remote),
+  });
+  const server = await startDownstream(gateway.view(principal, 'fixture'));
+  after(async () => {
+    await server.close();
+    await gateway.close();
+    assert.deepEqual(server.internal, []);
+  });
+  return `${server.url}/fixture/mcp`;
+}
