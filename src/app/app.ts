@@ -210,8 +210,19 @@ class RunningApp implements App {
       this.#door = door;
     }
     this.#endRevoked(before);
-    await this.#messages.reload(config);
+    await this.#reloadMessages(config);
     await this.#pool.prepare(httpServers(config));
+  }
+
+  /** The new configuration is in force already: a failure here is a bug to report, not a reason to say otherwise. */
+  async #reloadMessages(config: Config): Promise<void> {
+    try {
+      await this.#messages.reload(config);
+    } catch (error) {
+      this.#options.diag.error('internal error', {
+        cause: error instanceof Error ? (error.stack ?? '') : String(error),
+      });
+    }
   }
 
   /** @throws {ProxyError} CONFIG_INVALID when a file that a server needs cannot be read */

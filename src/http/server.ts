@@ -6,7 +6,7 @@
  * the business of `onRequest`; a request that could not even be parsed reaches `onMalformed` with its socket.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo, Socket } from 'node:net';
+import { Server as NetServer, type AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 
 import { ProxyError } from '../errors.ts';
@@ -26,8 +26,6 @@ export interface Listener {
   readonly url: string;
   /** Stops accepting and closes idle connections; resolves when the last connection is gone. */
   close(): Promise<void>;
-  /** Closes the connections that have no request in progress. */
-  closeIdle(): void;
   /** Cuts every connection that is left. */
   abort(): void;
 }
@@ -66,6 +64,7 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
   });
   server.maxHeadersCount = 0; // the guard counts: Node would drop the surplus silently
   server.maxConnections = CONNECTION_COUNT_MAX;
+  const closeIdle = followIdle(server);
   listenForRequests(server, options);
   await listen(server, options);
   // Without a listener an error of `accept` would end the process.
@@ -78,11 +77,35 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
     url: `http://${host}:${address.port}`,
     close: () =>
       new Promise((resolve) => {
-        server.close(() => resolve());
-        server.closeIdleConnections();
+        // `http.Server.close` takes a connection for idle whose answer has ended but not left, and cuts it.
+        NetServer.prototype.close.call(server, () => {
+          server.close();
+          resolve();
+        });
+        closeIdle();
       }),
-    closeIdle: () => server.closeIdleConnections(),
     abort: () => server.closeAllConnections(),
+  };
+}
+
+/** Knows which connections wait for a request; the returned function closes those. */
+function followIdle(server: Server): () => void {
+  const openCounts = new Map<Duplex, number>(); // Bounded by CONNECTION_COUNT_MAX.
+  const count = (socket: Duplex, change: number): void => {
+    const before = openCounts.get(socket);
+    if (before !== undefined) openCounts.set(socket, before + change);
+  };
+  server.on('connection', (socket) => {
+    openCounts.set(socket, 0);
+    socket.once('close', () => openCounts.delete(socket));
+  });
+  const onRequest = ({ socket }: IncomingMessage, response: ServerResponse): void => {
+    count(socket, 1);
+    response.once('close', () => count(socket, -1));
+  };
+  server.on('request', onRequest).on('checkContinue', onRequest).on('checkExpectation', onRequest);
+  return () => {
+    for (const [socket, openCount] of openCounts) if (openCount === 0) socket.destroy();
   };
 }
 

@@ -209,3 +209,25 @@ verifies(
     assert.doesNotMatch(app.stderr(), /configuration re/);
   },
 );
+
+verifies('shutdown.grace', 'an answer that a slow client has not taken yet is not cut by the stop', async (t) => {
+  const { app, waiting } = await start(t);
+  const wire = await dial(t, app, wireRequest('slow', 'POST'));
+  await waitFor(() => waiting.has('slow'), { deadlineMs: 5_000, what: 'the call at the upstream' });
+  wire.socket.pause();
+  const body = `{"jsonrpc":"2.0","id":1,"result":"${'x'.repeat(12_000_000)}"}`;
+  const head = { 'content-type': 'application/json', 'content-length': body.length };
+  waiting.get('slow')?.writeHead(200, head).end(body);
+  // The entry is there: all that is left is on its way to the client.
+  await waitFor(() => entryOf(app, 'slow') !== undefined || wire.socket.bytesRead > 0, {
+    deadlineMs: 5_000,
+    what: 'the answer',
+  });
+  app.signal('SIGTERM');
+  await waitFor(() => refused(app), { deadlineMs: 5_000, what: 'the closed port' });
+  wire.socket.resume();
+  await within(wire.closed, { deadlineMs: 10_000, what: 'the end of the connection' });
+  assert.ok(wire.text().endsWith('"}'), 'the answer is whole');
+  assert.equal(wire.text().length - wire.text().indexOf('\r\n\r\n') - 4, body.length);
+  assert.deepEqual(await app.exited, { code: 0, signal: null });
+});

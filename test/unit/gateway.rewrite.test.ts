@@ -44,7 +44,13 @@ test('what needs no change stays the same object', () => {
   assert.equal(rewriteTool(tool, same), tool);
 });
 
-test('header annotations leave every schema position, and data that looks like one stays', () => {
+test('header annotations that follow the rules stay, as they are enforced', () => {
+  const inputSchema = { type: 'object', properties: { region: { type: 'string', 'x-mcp-header': 'Region' } } };
+  const tool = { name: 'a', inputSchema };
+  assert.equal(rewriteTool(tool, same), tool);
+});
+
+test('where one breaks the rules, header annotations leave every schema position, and data that looks like one stays', () => {
   const annotated = { type: 'string', 'x-mcp-header': 'Region', $comment: 'kept' };
   const clean = { type: 'string', $comment: 'kept' };
   const data = { 'x-mcp-header': 'data' };
@@ -52,6 +58,8 @@ test('header annotations leave every schema position, and data that looks like o
     type: 'object',
     properties: { region: property, 'x-mcp-header': { type: 'string' }, deep: { properties: { a: property } } },
     items: property,
+    additionalItems: [property],
+    unevaluatedProperties: property,
     allOf: [property],
     $defs: { d: property },
     default: data,

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 
 import fc from 'fast-check';
 
-import { findParamHeaders, paramFields } from '../../src/mcp/param-headers.ts';
+import { findParamHeaders, paramFields, paramMismatch } from '../../src/mcp/param-headers.ts';
 
 const region = { type: 'string', 'x-mcp-header': 'Region' };
 const inProperties = (properties: object): object => ({ type: 'object', properties });
@@ -107,5 +107,31 @@ const FIELDS: readonly { name: string; args: unknown; fields: string[] }[] = [
 for (const { name, args, fields } of FIELDS) {
   test(`the fields of ${name}`, () => {
     assert.deepEqual(paramFields(HEADERS, args), fields);
+  });
+}
+
+const MISMATCHES: readonly { name: string; value: unknown; text: string | undefined; problem: RegExp | undefined }[] = [
+  { name: 'the same text', value: 'eu', text: 'eu', problem: undefined },
+  { name: 'the same text, encoded', value: 'Hello', text: '=?base64?SGVsbG8=?=', problem: undefined },
+  { name: 'half a marker, literally', value: '=?base64?SGVsbG8=', text: '=?base64?SGVsbG8=', problem: undefined },
+  { name: 'an empty text', value: '', text: '', problem: undefined },
+  { name: 'another text', value: 'eu', text: 'us', problem: /differs/ },
+  { name: 'no header', value: 'eu', text: undefined, problem: /missing/ },
+  { name: 'an integer in another form', value: 42, text: '42.0', problem: undefined },
+  { name: 'a boolean', value: false, text: 'false', problem: undefined },
+  { name: 'another boolean', value: false, text: 'true', problem: /differs/ },
+  { name: 'no argument and no header', value: undefined, text: undefined, problem: undefined },
+  { name: 'null and a header', value: null, text: 'eu', problem: undefined },
+  { name: 'no argument and wrong base64', value: undefined, text: '=?base64?SGVsbG8?=', problem: /not a valid/ },
+  { name: 'an argument that no header can carry', value: { a: 1 }, text: undefined, problem: undefined },
+];
+
+for (const { name, value, text, problem } of MISMATCHES) {
+  test(`headers and arguments are compared: ${name}`, () => {
+    const headers = [{ name: 'Region', path: ['where', 'region'] }];
+    const field = (header: string) => (header === 'mcp-param-region' ? text : undefined);
+    const found = paramMismatch(headers, { where: { region: value } }, field);
+    if (problem === undefined) assert.equal(found, undefined);
+    else assert.match(found ?? '', problem);
   });
 }
