@@ -43,7 +43,7 @@ export interface Member {
   unsubscribe(uri: string): Promise<void>;
   adopt(server: ServerConfig): void;
   status(): JsonObject;
-  /** Closes the peer when its calls have ended, at the latest after `graceMs`. */
+  /** Closes the peer when its calls have ended, at the latest after `graceMs`. Nobody waits for a server that starts. */
   close(graceMs: number): Promise<void>;
 }
 
@@ -164,13 +164,14 @@ function converse(
     async describe() {
       if (ended) throw refusal();
       try {
-        card = await use.during(peer.describe());
+        card = await peer.describe();
       } catch (error) {
         const failure = asProxyError(error, serverName);
         health.failed(failure.message);
         throw failure;
       }
       health.answered();
+      use.touch();
       return card;
     },
     call(request, events) {

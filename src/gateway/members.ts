@@ -69,7 +69,8 @@ export function createMembers(options: MembersOptions): Members {
     async close() {
       table.closed = true;
       clearTimeout(table.sweep);
-      for (const [key, member] of members) retire(table, key, member);
+      // Whoever waited for an answer was given the grace before, and is gone.
+      for (const [key, member] of members) retire(table, key, member, 0);
       await Promise.all(table.closing);
     },
   };
@@ -112,11 +113,12 @@ function openPeer({ options }: Table, server: ServerConfig, principalId: string 
 }
 
 /** Takes it out of use at once and closes it when its calls have ended. */
-function retire(table: Table, key: string, member: Member): void {
-  const { closing, config, members, options } = table;
+// oxlint-disable-next-line max-params -- the grace is nearly always that of the configuration
+function retire(table: Table, key: string, member: Member, graceMs = table.config.shutdownGraceMs): void {
+  const { closing, members, options } = table;
   members.delete(key);
   const end = member
-    .close(config.shutdownGraceMs)
+    .close(graceMs)
     .catch((error: unknown) => {
       options.onDiag('warn', 'a server was not closed well', { server: member.server.name, error: String(error) });
     })

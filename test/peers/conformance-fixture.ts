@@ -36,6 +36,7 @@ function startStdio(): void {
   const changes = {
     tools: () => servers.forEach((server) => server.sendToolListChanged()),
     prompts: () => servers.forEach((server) => server.sendPromptListChanged()),
+    resource: (uri: string) => servers.forEach((server) => void server.server.sendResourceUpdated({ uri })),
   };
   serveStdio(() => {
     const server = makeServer(changes);
@@ -52,7 +53,11 @@ function startHttp(port: number): void {
 
 function makeHttpHandler(): RequestHandler {
   const modern = createMcpHandler(() => makeServer(changes));
-  const changes = { tools: () => modern.notify.toolsChanged(), prompts: () => modern.notify.promptsChanged() };
+  const changes = {
+    tools: () => modern.notify.toolsChanged(),
+    prompts: () => modern.notify.promptsChanged(),
+    resource: (uri: string) => modern.notify.resourceUpdated(uri),
+  };
   const handleModern = toNodeHandler(modern) as RequestHandler;
   const sessions = new Map<string, NodeStreamableHTTPServerTransport>();
   const eventStore = makeEventStore();

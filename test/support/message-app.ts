@@ -46,7 +46,8 @@ export interface Reply {
 
 export interface SessionClient {
   readonly sessionId: string;
-  ask(method: string, params?: Json, id?: number): Promise<Reply>;
+  /** @param id one of its own unless told */
+  ask(method: string, params?: Json, id?: number | string): Promise<Reply>;
   tell(method: string, params: Json): Promise<Answer>;
   /** Names of all tools, in order. */
   toolNames(): Promise<string[]>;
@@ -63,7 +64,9 @@ export async function openSession(url: string, user: string, options: SessionOpt
   const { path = '/mcp' } = options;
   const sessionId = options.sessionId ?? (await initialize(url + path, user));
   const headers = { ...headersOf(user), 'mcp-session-id': sessionId, 'mcp-protocol-version': '2025-11-25' };
-  const ask: SessionClient['ask'] = async (method, params = {}, id = 1) =>
+  let count = 0;
+  const nextId = (): string => `own-${(count += 1)}`;
+  const ask: SessionClient['ask'] = async (method, params = {}, id = nextId()) =>
     replyOf(await send(url + path, { headers, body: request(id, method, params) }));
   return {
     sessionId,

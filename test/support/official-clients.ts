@@ -30,7 +30,14 @@ export interface ClientOptions {
   readonly negotiation?: VersionNegotiationOptions;
 }
 
+export interface Change {
+  readonly method: string;
+  readonly params?: Readonly<Record<string, unknown>>;
+}
+
 export interface OfficialClient extends ConnectedClient {
+  /** Notifications received so far that have no handler of their own: changes of lists and of resources. */
+  readonly changes: readonly Change[];
   /** `X-Request-Id` of every HTTP request sent so far. */
   readonly requestIds: readonly string[];
   /** The revision that was negotiated. */
@@ -55,6 +62,7 @@ export async function connectClient1(options: ClientOptions): Promise<OfficialCl
   client.setRequestHandler(ElicitRequestSchema, () => record.answer('elicitation/create'));
   client.setRequestHandler(ListRootsRequestSchema, () => record.answer('roots/list'));
   client.setNotificationHandler(LoggingMessageNotificationSchema, (message) => void record.logMessages.push(message));
+  client.fallbackNotificationHandler = async (message) => void record.changes.push(message as Change);
   const { fetch, requestIds } = makeTaggedFetch(options.token);
   const url = new URL(options.url);
   const transport = options.transport === 'sse' ? new Sse1(url, { fetch }) : new Streamable1(url, { fetch });
@@ -64,7 +72,8 @@ export async function connectClient1(options: ClientOptions): Promise<OfficialCl
     requestIds,
     ...record,
     revision: transport instanceof Streamable1 ? transport.protocolVersion : undefined,
-    callTool: ({ onprogress, ...call }) => client.callTool(call, undefined, onprogress ? { onprogress } : {}),
+    callTool: ({ onprogress, signal, ...call }) =>
+      client.callTool(call, undefined, { ...(onprogress && { onprogress }), ...(signal && { signal }) }),
     async close() {
       if (transport instanceof Streamable1) await transport.terminateSession();
       await client.close();
@@ -82,6 +91,7 @@ export async function connectClient2(options: ClientOptions): Promise<OfficialCl
   client.setRequestHandler('elicitation/create', () => record.answer('elicitation/create'));
   client.setRequestHandler('roots/list', () => record.answer('roots/list'));
   client.setNotificationHandler('notifications/message', (message) => void record.logMessages.push(message));
+  client.fallbackNotificationHandler = async (message) => void record.changes.push(message as Change);
   const { fetch, requestIds } = makeTaggedFetch(options.token);
   const url = new URL(options.url);
   const transport = options.transport === 'sse' ? new Sse2(url, { fetch }) : new Streamable2(url, { fetch });
@@ -91,7 +101,8 @@ export async function connectClient2(options: ClientOptions): Promise<OfficialCl
     requestIds,
     ...record,
     revision: client.getNegotiatedProtocolVersion(),
-    callTool: ({ onprogress, ...call }) => client.callTool(call, onprogress ? { onprogress } : {}),
+    callTool: ({ onprogress, signal, ...call }) =>
+      client.callTool(call, { ...(onprogress && { onprogress }), ...(signal && { signal }) }),
     async close() {
       if (transport instanceof Streamable2) await transport.terminateSession();
       await client.close();
@@ -101,6 +112,7 @@ export async function connectClient2(options: ClientOptions): Promise<OfficialCl
 
 interface Recorder {
   readonly logMessages: unknown[];
+  readonly changes: Change[];
   readonly answered: string[];
   answer<Name extends AnswerName>(name: Name): (typeof CLIENT_ANSWERS)[Name];
 }
@@ -110,6 +122,7 @@ function makeRecord(): Recorder {
   return {
     answered,
     logMessages: [],
+    changes: [],
     answer(name) {
       answered.push(name);
       return CLIENT_ANSWERS[name];

@@ -31,6 +31,8 @@ export interface ToolCall {
   readonly name: string;
   readonly arguments: Record<string, unknown>;
   readonly onprogress?: (progress: unknown) => void;
+  /** Cancels the call. */
+  readonly signal?: AbortSignal;
 }
 
 export interface ConnectedClient {

@@ -10,6 +10,7 @@ import { IMAGE, STRING, WAV, text, toolAdder, type JsonSchema } from './content.
 export interface ListChanges {
   tools(): void;
   prompts(): void;
+  resource(uri: string): void;
 }
 
 /** Between two notifications, so that they arrive as pieces of their own. */
@@ -51,6 +52,10 @@ export function addPlainTools(server: McpServer, changes: ListChanges): void {
   });
   tool('test_trigger_prompt_change', () => {
     changes.prompts();
+    return text('ok');
+  });
+  tool('test_trigger_resource_update', () => {
+    changes.resource('test://watched-resource');
     return text('ok');
   });
 }

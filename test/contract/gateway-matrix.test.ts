@@ -1,0 +1,395 @@
+/**
+ * Every kind of client against every kind of server through one merged endpoint: what each pair can do.
+ *
+ * One mcproxy has five servers: commands of both eras, Streamable HTTP with sessions, 2026-07-28 without, HTTP+SSE.
+ * Three clients use them side by side. A pair that cannot do something is a row of `EXCEPTIONS` with the reason, and
+ * a row that is not needed any more fails the test. The matrix is printed at the end.
+ */
+import assert from 'node:assert/strict';
+import { after } from 'node:test';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { RequirementId } from '../requirements.ts';
+import { connectClient1, connectClient2, type OfficialClient } from '../support/official-clients.ts';
+import { startConformanceFixture, startEverything } from '../support/peers.ts';
+import { startApp } from '../support/start-app.ts';
+import { verifies } from '../support/verifies.ts';
+import { waitFor, within } from '../support/wait.ts';
+
+const TOKEN = 'gateway-matrix-token-0123456789abcdef';
+const ROOT = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
+const EVERYTHING = join(ROOT, 'node_modules/@modelcontextprotocol/server-everything/dist/index.js');
+const FIXTURE = join(ROOT, 'test/peers/conformance-fixture.ts');
+const CELL_MS_MAX = 10_000;
+
+const SERVER_NAMES = ['stdio', 'stdio-modern', 'sessions', 'stateless', 'events'] as const;
+const CLIENT_NAMES = ['sdk1', 'sdk1-sse', 'client2'] as const;
+
+type ServerName = (typeof SERVER_NAMES)[number];
+type ClientName = (typeof CLIENT_NAMES)[number];
+
+/** How each capability shows at one of the two servers that the peers are made of. */
+interface Program {
+  readonly call: Call & { readonly says: RegExp };
+  readonly progress: Call;
+  readonly slow: Call;
+  readonly uri: string;
+  readonly update: Call;
+  /** Updates go on until they are asked for a second time. */
+  readonly updatesToggle: boolean;
+  readonly prompt: { readonly name: string; readonly arguments: Record<string, string>; readonly says: RegExp };
+  readonly completion: { readonly prompt: string; readonly argument: string; readonly values: readonly string[] };
+  readonly elicitation: Call & { readonly says: RegExp };
+  readonly sampling: Call & { readonly says: RegExp };
+  readonly roots: Call & { readonly says: RegExp };
+  readonly change: Call & { readonly notification: string };
+}
+
+interface Call {
+  readonly name: string;
+  readonly arguments: Record<string, unknown>;
+}
+
+const EVERYTHING_PROGRAM: Program = {
+  call: { name: 'echo', arguments: { message: 'grüße' }, says: /Echo: grüße/ },
+  progress: { name: 'trigger-long-running-operation', arguments: { duration: 0.3, steps: 3 } },
+  slow: { name: 'trigger-long-running-operation', arguments: { duration: 60, steps: 1_200 } },
+  uri: 'demo://resource/static/document/features.md',
+  update: { name: 'toggle-subscriber-updates', arguments: {} },
+  updatesToggle: true,
+  prompt: { name: 'args-prompt', arguments: { city: 'Paris' }, says: /Paris/ },
+  completion: { prompt: 'completable-prompt', argument: 'department', values: ['Sales', 'Support'] },
+  elicitation: { name: 'trigger-elicitation-request', arguments: {}, says: /Ada/ },
+  sampling: { name: 'trigger-sampling-request', arguments: { prompt: 'hello' }, says: /sampled/ },
+  roots: { name: 'get-roots-list', arguments: {}, says: /file:\/\/\/srv\/project/ },
+  change: {
+    name: 'gzip-file-as-resource',
+    arguments: { name: 'matrix.gz', data: 'data:text/plain,matrix' },
+    notification: 'notifications/resources/list_changed',
+  },
+};
+
+const FIXTURE_PROGRAM: Program = {
+  call: { name: 'test_simple_text', arguments: {}, says: /simple text response/ },
+  progress: { name: 'test_tool_with_progress', arguments: {} },
+  slow: { name: 'test_tool_with_progress', arguments: {} },
+  uri: 'test://watched-resource',
+  update: { name: 'test_trigger_resource_update', arguments: {} },
+  updatesToggle: false,
+  prompt: { name: 'test_prompt_with_arguments', arguments: { arg1: 'eins', arg2: 'zwei' }, says: /arg1='eins'/ },
+  completion: { prompt: 'test_prompt_with_arguments', argument: 'arg1', values: [] },
+  elicitation: { name: 'test_elicitation', arguments: { message: 'Who?' }, says: /action=accept.*ada@example/ },
+  sampling: { name: 'test_sampling', arguments: { prompt: 'hello' }, says: /LLM response: sampled/ },
+  roots: { name: 'test_input_required_result_list_roots', arguments: {}, says: /file:\/\/\/srv\/project/ },
+  change: { name: 'test_trigger_tool_change', arguments: {}, notification: 'notifications/tools/list_changed' },
+};
+
+const PROGRAMS: Readonly<Record<ServerName, Program>> = {
+  stdio: EVERYTHING_PROGRAM,
+  'stdio-modern': FIXTURE_PROGRAM,
+  sessions: EVERYTHING_PROGRAM,
+  stateless: FIXTURE_PROGRAM,
+  events: EVERYTHING_PROGRAM,
+};
+
+interface Cell {
+  readonly client: OfficialClient;
+  readonly clientName: ClientName;
+  readonly server: ServerName;
+  readonly program: Program;
+}
+
+interface Feature {
+  readonly id: RequirementId;
+  readonly title: string;
+  readonly run: (cell: Cell) => Promise<void>;
+}
+
+/** In this order: for a while after a cancelled call nobody can tell which call a server without ties asks for. */
+const FEATURES: readonly Feature[] = [
+  { id: 'gateway.matrix.connect', title: 'initialises or discovers', run: checkConnected },
+  { id: 'gateway.matrix.list', title: 'lists the tools', run: checkList },
+  { id: 'gateway.matrix.call', title: 'calls a tool', run: checkCall },
+  { id: 'gateway.matrix.progress', title: 'sees progress', run: checkProgress },
+  { id: 'gateway.matrix.read', title: 'reads a resource', run: checkRead },
+  { id: 'gateway.matrix.prompt', title: 'gets a prompt', run: checkPrompt },
+  { id: 'gateway.matrix.completion', title: 'gets completions', run: checkCompletion },
+  { id: 'gateway.matrix.elicitation', title: 'is asked for input', run: (cell) => checkAsked(cell, 'elicitation') },
+  { id: 'gateway.matrix.sampling', title: 'is asked to sample', run: (cell) => checkAsked(cell, 'sampling') },
+  { id: 'gateway.matrix.roots', title: 'is asked for its roots', run: (cell) => checkAsked(cell, 'roots') },
+  { id: 'gateway.matrix.subscribe', title: 'hears of an updated resource', run: checkSubscribe },
+  { id: 'gateway.matrix.changes', title: 'hears of a changed list', run: checkChange },
+  { id: 'gateway.matrix.cancel', title: 'cancels a call', run: checkCancel },
+];
+
+interface Exception {
+  readonly id: RequirementId;
+  readonly server: ServerName;
+  readonly reason: string;
+}
+
+const EXCEPTIONS: readonly Exception[] = [
+  {
+    id: 'gateway.matrix.roots',
+    server: 'sessions',
+    reason:
+      'This server asks for roots on the general stream, not on the stream of the call; where ties exist such a question belongs to nobody and is refused.',
+  },
+];
+
+const remotes = {
+  sessions: await startEverything({ after }, 'streamableHttp'),
+  stateless: await startConformanceFixture({ after }),
+  events: await startEverything({ after }, 'sse'),
+};
+const app = await startApp(
+  { after },
+  {
+    files: {
+      'tokens.yml': JSON.stringify({
+        users: {
+          alice: {
+            token: TOKEN,
+            servers: {
+              stdio: { command: process.execPath, args: [EVERYTHING] },
+              'stdio-modern': {
+                command: process.execPath,
+                args: ['--import', import.meta.resolve('tsx'), FIXTURE, 'stdio'],
+              },
+              sessions: { url: remotes.sessions.url },
+              stateless: { url: remotes.stateless.url },
+              events: { url: remotes.events.url, transport: 'sse' },
+            },
+          },
+        },
+      }),
+    },
+  },
+);
+
+await waitUntilListed();
+const clients: Readonly<Record<ClientName, OfficialClient>> = {
+  sdk1: await connect('sdk1'),
+  'sdk1-sse': await connect('sdk1-sse'),
+  client2: await connect('client2'),
+};
+after(async () => void (await Promise.allSettled(Object.values(clients).map((client) => client.close()))));
+
+const outcomes = new Map<string, string>();
+
+for (const { id, title, run } of FEATURES) {
+  verifies(id, `every client at every server ${title}`, async () => {
+    const failures: string[] = [];
+    for (const clientName of CLIENT_NAMES) {
+      for (const server of SERVER_NAMES) {
+        const cell = { client: clients[clientName], clientName, server, program: PROGRAMS[server] };
+        // oxlint-disable-next-line no-await-in-loop -- side by side, changes could not be told apart
+        const failure = await failureOf(run, cell);
+        const expected = EXCEPTIONS.find((each) => each.id === id && each.server === server);
+        outcomes.set(`${id} ${clientName} ${server}`, failure === undefined ? 'yes' : expected ? 'except' : 'NO');
+        if (failure !== undefined && expected === undefined) failures.push(`${clientName} at ${server}: ${failure}`);
+        if (failure === undefined && expected !== undefined) failures.push(`${clientName} at ${server}: no exception`);
+      }
+    }
+    assert.deepEqual(failures, []);
+  });
+}
+
+verifies('gateway.matrix.call', 'the log names the server that every call went to', () => {
+  const upstreamsOf = (method: string): unknown[] =>
+    [
+      ...new Set(app.entries().flatMap((entry) => (entry['rpc_method'] === method ? [entry['upstream']] : []))),
+    ].toSorted();
+  for (const method of ['tools/call', 'prompts/get', 'resources/read', 'completion/complete']) {
+    assert.deepEqual(upstreamsOf(method), SERVER_NAMES.toSorted(), method);
+  }
+});
+
+after(() => console.log(formatMatrix()));
+
+function connect(name: ClientName): Promise<OfficialClient> {
+  const url = `${app.url}/${name === 'sdk1-sse' ? 'sse' : 'mcp'}`;
+  if (name === 'client2') {
+    return connectClient2({ url, transport: 'streamable', token: TOKEN, negotiation: { mode: 'auto' } });
+  }
+  return connectClient1({ url, transport: name === 'sdk1-sse' ? 'sse' : 'streamable', token: TOKEN });
+}
+
+/** Commands take a moment to start, and a list does not wait for them for long. */
+async function waitUntilListed(): Promise<void> {
+  const client = await connect('sdk1');
+  await waitFor(async () => (await serversListed(client)).length === SERVER_NAMES.length, {
+    deadlineMs: 30_000,
+    what: 'all servers in the list',
+  });
+  await client.close();
+}
+
+async function serversListed(client: OfficialClient): Promise<string[]> {
+  const names = await toolNames(client);
+  return SERVER_NAMES.filter((server) => names.some((name) => name.startsWith(`${server}__`)));
+}
+
+async function toolNames({ client }: OfficialClient): Promise<string[]> {
+  const { tools } = (await client.listTools()) as { tools: { name: string }[] };
+  return tools.map(({ name }) => name);
+}
+
+async function failureOf(run: Feature['run'], cell: Cell): Promise<string | undefined> {
+  try {
+    await within(run(cell), { deadlineMs: CELL_MS_MAX, what: 'the cell' });
+    return undefined;
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
+}
+
+async function checkConnected({ client, clientName }: Cell): Promise<void> {
+  const revisions = { sdk1: '2025-11-25', 'sdk1-sse': undefined, client2: '2026-07-28' };
+  assert.equal(client.revision, revisions[clientName]);
+  const capabilities = client.client.getServerCapabilities() as Record<string, unknown>;
+  for (const each of ['tools', 'prompts', 'resources', 'completions']) assert.ok(capabilities[each], each);
+}
+
+async function checkList({ client, server, program }: Cell): Promise<void> {
+  const names = await toolNames(client);
+  assert.ok(names.includes(`${server}__${program.call.name}`), names.join(' '));
+  assert.equal(new Set(names).size, names.length);
+}
+
+async function checkCall(cell: Cell): Promise<void> {
+  assert.match(JSON.stringify(await callTool(cell, cell.program.call)), cell.program.call.says);
+}
+
+async function checkProgress(cell: Cell): Promise<void> {
+  const steps: number[] = [];
+  const onprogress = (step: unknown): void => void steps.push((step as { progress: number }).progress);
+  await callTool(cell, cell.program.progress, { onprogress });
+  // The clients forget a step that arrives in one piece with the result.
+  assert.ok(steps.length >= 2, `${steps.length} steps`);
+  assert.deepEqual(
+    steps,
+    steps.toSorted((a, b) => a - b),
+  );
+}
+
+async function checkRead({ client, server, program }: Cell): Promise<void> {
+  const uri = await exposedUri(client, server, program.uri);
+  const { contents } = (await client.client.readResource({ uri })) as { contents: { uri: string; text: string }[] };
+  assert.equal(contents[0]?.uri, uri);
+  assert.ok((contents[0]?.text ?? '').length > 0);
+}
+
+async function checkPrompt({ client, server, program: { prompt } }: Cell): Promise<void> {
+  const name = `${server}__${prompt.name}`;
+  assert.match(JSON.stringify(await client.client.getPrompt({ name, arguments: prompt.arguments })), prompt.says);
+}
+
+async function checkCompletion({ client, server, program: { completion } }: Cell): Promise<void> {
+  const ref = { type: 'ref/prompt', name: `${server}__${completion.prompt}` } as const;
+  const answer = await client.client.complete({ ref, argument: { name: completion.argument, value: 'S' } });
+  assert.deepEqual((answer as { completion: { values: string[] } }).completion.values, completion.values);
+}
+
+async function checkAsked(cell: Cell, what: 'elicitation' | 'sampling' | 'roots'): Promise<void> {
+  const call = cell.program[what];
+  assert.match(JSON.stringify(await callTool(cell, call)), call.says);
+}
+
+async function checkSubscribe(cell: Cell): Promise<void> {
+  const { client, server, program } = cell;
+  const uri = await exposedUri(client, server, program.uri);
+  const subscribed = await listenTo(cell, { uri });
+  try {
+    await callTool(cell, program.update);
+    await waitFor(() => heard(cell, 'notifications/resources/updated', uri), {
+      what: 'notifications/resources/updated',
+    });
+  } finally {
+    if (program.updatesToggle) await callTool(cell, program.update);
+    await subscribed.end();
+  }
+}
+
+async function checkChange(cell: Cell): Promise<void> {
+  const { notification } = cell.program.change;
+  const listening = await listenTo(cell, {});
+  try {
+    const before = countOf(cell, notification);
+    await callTool(cell, cell.program.change);
+    await waitFor(() => countOf(cell, notification) > before, { what: notification });
+  } finally {
+    await listening.end();
+  }
+}
+
+async function checkCancel(cell: Cell): Promise<void> {
+  const { client, program } = cell;
+  const controller = new AbortController();
+  const steps: unknown[] = [];
+  const onprogress = (step: unknown): void => {
+    steps.push(step);
+    controller.abort('enough');
+  };
+  await assert.rejects(callTool(cell, program.slow, { onprogress, signal: controller.signal }), /enough|abort/i);
+  assert.equal(steps.length, 1);
+  const isLogged = (): boolean =>
+    app.entries().some((entry) => client.requestIds.includes(String(entry['request_id'])) && isCancelled(entry, cell));
+  if (cell.clientName !== 'sdk1-sse') await waitFor(isLogged, { what: 'a cancelled call in the log' });
+  await checkCall(cell);
+}
+
+/** Over HTTP+SSE a call is answered on another exchange than the one that brought it. */
+function isCancelled(entry: Readonly<Record<string, unknown>>, { server, program }: Cell): boolean {
+  return entry['rpc_name'] === `${server}__${program.slow.name}` && entry['outcome'] !== 'ok';
+}
+
+function callTool(
+  { client, server }: Cell,
+  call: Call,
+  options: { onprogress?: (step: unknown) => void; signal?: AbortSignal } = {},
+): Promise<unknown> {
+  return client.callTool({ name: `${server}__${call.name}`, arguments: call.arguments, ...options });
+}
+
+/** What a view calls a resource of one server: wrapped where an earlier server has the same URI. */
+async function exposedUri({ client }: OfficialClient, server: ServerName, uri: string): Promise<string> {
+  const { resources } = (await client.listResources()) as { resources: { uri: string }[] };
+  const wrapped = `mcproxy:${server}/${uri}`;
+  const found = resources.find((each) => each.uri === wrapped) ?? resources.find((each) => each.uri === uri);
+  assert.ok(found, `${uri} of ${server} is not listed`);
+  return found.uri;
+}
+
+/** A stream of changes in the modern era; before, lists are always told and resources are subscribed to by request. */
+async function listenTo({ client }: Cell, { uri }: { uri?: string }): Promise<{ end(): Promise<unknown> }> {
+  if ('listen' in client.client) {
+    const { listen } = client.client as Awaited<ReturnType<typeof connectClient2>>['client'];
+    const filter =
+      uri === undefined ? { toolsListChanged: true, resourcesListChanged: true } : { resourceSubscriptions: [uri] };
+    const subscription = await listen.call(client.client, filter);
+    return { end: () => subscription.close() };
+  }
+  if (uri === undefined) return { end: async () => undefined };
+  await client.client.subscribeResource({ uri });
+  return { end: () => client.client.unsubscribeResource({ uri }) };
+}
+
+function heard({ client }: Cell, method: string, uri: string): boolean {
+  return client.changes.some((change) => change.method === method && change.params?.['uri'] === uri);
+}
+
+function countOf({ client }: Cell, method: string): number {
+  return client.changes.filter((change) => change.method === method).length;
+}
+
+function formatMatrix(): string {
+  const rows = CLIENT_NAMES.flatMap((client) =>
+    FEATURES.map(({ id }) => {
+      const cells = SERVER_NAMES.map((server) => (outcomes.get(`${id} ${client} ${server}`) ?? '-').padEnd(14));
+      return `${client.padEnd(10)}${id.replace('gateway.matrix.', '').padEnd(13)}${cells.join('')}`.trimEnd();
+    }),
+  );
+  const head = `${'client'.padEnd(10)}${'feature'.padEnd(13)}${SERVER_NAMES.map((name) => name.padEnd(14)).join('')}`;
+  return [head.trimEnd(), ...rows].join('\n');
+}
