@@ -8,7 +8,6 @@
  */
 import { readFile } from 'node:fs/promises';
 import { request as httpRequest, type IncomingMessage } from 'node:http';
-import { request as httpsRequest } from 'node:https';
 
 import { credentialFields } from '../auth/credentials.ts';
 import { PROBE_MS_MAX, PROBE_REPLY_BYTES_MAX } from '../limits.ts';
@@ -113,7 +112,7 @@ function refused(server: HttpServerConfig, status: number): ProbeResult {
   return { ok: false, text: `${what} (HTTP ${status})` };
 }
 
-function send(server: HttpServerConfig, question: Question, ca: Buffer | undefined): Promise<Reply> {
+async function send(server: HttpServerConfig, question: Question, ca: Buffer | undefined): Promise<Reply> {
   const url = new URL(server.url);
   const headers: Record<string, string> = { ...question.headers, 'user-agent': `mcproxy-check/${VERSION}` };
   for (const [name, value] of server.headers) headers[name.toLowerCase()] = value.reveal();
@@ -121,6 +120,8 @@ function send(server: HttpServerConfig, question: Question, ca: Buffer | undefin
   for (let i = 0; i + 1 < fields.length; i += 2) headers[(fields[i] ?? '').toLowerCase()] = fields[i + 1] ?? '';
   if (question.body !== undefined) headers['content-length'] = String(Buffer.byteLength(question.body));
 
+  // Loading TLS costs the service 5 MB, for a command that only `check` has.
+  const { request: httpsRequest } = url.protocol === 'https:' ? await import('node:https') : { request: httpRequest };
   return new Promise((done, failed) => {
     const options = { method: question.method, headers, agent: false, signal: AbortSignal.timeout(PROBE_MS_MAX) };
     const onResponse = (response: IncomingMessage): void => readReply(response, done);
