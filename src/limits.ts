@@ -78,6 +78,8 @@ export const STDIO_LINE_BYTES_MAX = 16 * MIB;
 export const LINE_HOLD_BYTES_MAX = 64 * KIB;
 /** Messages of one JSON-RPC batch (2025-03-26 only). */
 export const RPC_BATCH_COUNT_MAX = 256;
+/** Nesting of a JSON-RPC message that is translated: printing one recurses, and would end in the middle otherwise. */
+export const RPC_DEPTH_MAX = 512;
 /** A peer's own text repeated to it in an error message. */
 export const QUOTED_CHARS_MAX = 80;
 /** One captured scalar (method, name, id) of a JSON-RPC message that is read along. */

@@ -178,19 +178,24 @@ const GUARD = {
 
 /** Many servers behind one endpoint. */
 const GATEWAY = {
-  'gateway.matrix.connect': 'Every kind of client initialises or discovers through one endpoint, at every kind of server.',
+  'gateway.matrix.connect':
+    'Every kind of client initialises or discovers through one endpoint, at every kind of server.',
   'gateway.matrix.list': 'Every kind of client lists the tools through one endpoint, at every kind of server.',
   'gateway.matrix.call': 'Every kind of client calls a tool through one endpoint, at every kind of server.',
-  'gateway.matrix.progress': 'Every kind of client sees the progress of a call through one endpoint, at every kind of server.',
+  'gateway.matrix.progress':
+    'Every kind of client sees the progress of a call through one endpoint, at every kind of server.',
   'gateway.matrix.cancel': 'Every kind of client cancels a call through one endpoint, at every kind of server.',
   'gateway.matrix.read': 'Every kind of client reads a resource through one endpoint, at every kind of server.',
-  'gateway.matrix.subscribe': 'Every kind of client hears of an update of a resource through one endpoint, at every kind of server.',
+  'gateway.matrix.subscribe':
+    'Every kind of client hears of an update of a resource through one endpoint, at every kind of server.',
   'gateway.matrix.prompt': 'Every kind of client gets a prompt through one endpoint, at every kind of server.',
   'gateway.matrix.completion': 'Every kind of client gets completions through one endpoint, at every kind of server.',
-  'gateway.matrix.elicitation': 'Every kind of client is asked for input through one endpoint, at every kind of server.',
+  'gateway.matrix.elicitation':
+    'Every kind of client is asked for input through one endpoint, at every kind of server.',
   'gateway.matrix.sampling': 'Every kind of client is asked to sample through one endpoint, at every kind of server.',
   'gateway.matrix.roots': 'Every kind of client is asked for its roots through one endpoint, at every kind of server.',
-  'gateway.matrix.changes': 'Every kind of client hears that a list changed through one endpoint, at every kind of server.',
+  'gateway.matrix.changes':
+    'Every kind of client hears that a list changed through one endpoint, at every kind of server.',
   'gateway.isolation.calls': 'Calls of different users never see anything of each other, whatever ids they have.',
   'gateway.isolation.lists': 'A user sees and calls only what is theirs.',
   'gateway.isolation.sessions': 'A session id of another user is 404, like one that never was.',

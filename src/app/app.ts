@@ -125,6 +125,7 @@ class RunningApp implements App {
       await this.#prepare(httpServers(this.config));
       this.#door = await this.#openDoor(this.config, (reason) => this.#options.diag.warn(reason));
     } catch (error) {
+      await this.#messages.close(); // commands may have been started already
       this.#pool.close();
       await this.#log.close();
       throw error;

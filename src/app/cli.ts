@@ -10,6 +10,8 @@ import { parseArgs } from 'node:util';
 import { ProxyError } from '../errors.ts';
 import { findNearest } from '../text/nearest.ts';
 import { checkCommand } from './command-check.ts';
+import { clientConfigCommand } from './command-client-config.ts';
+import { importCommand } from './command-import.ts';
 import { reloadCommand } from './command-reload.ts';
 import { serveCommand } from './command-serve.ts';
 import { statusCommand } from './command-status.ts';
@@ -24,6 +26,8 @@ export const COMMANDS: readonly Command[] = [
   reloadCommand,
   statusCommand,
   ...tokenCommands,
+  importCommand,
+  clientConfigCommand,
   versionCommand,
 ];
 

@@ -5,8 +5,23 @@
  * again and compared with what the edit was meant to do; where that differs, and where the text has problems already,
  * nothing is returned and the operator is asked to edit by hand. Writing the file belongs to `app`.
  */
-import { ProxyError } from '../errors.ts';
 import { parseYaml, type YamlMap, type YamlNode, type YamlPair } from '../text/yaml.ts';
+import {
+  checked,
+  endOf,
+  findPair,
+  indentOf,
+  insertInFlow,
+  insertLines,
+  lineStart,
+  newline,
+  nextLine,
+  pairsOf,
+  quoteIfNeeded,
+  refusal,
+  STEP,
+  type Shape,
+} from './edit-text.ts';
 import { showName } from './problems.ts';
 import { isNothing } from './reading.ts';
 import { isUserName } from './users.ts';
@@ -27,19 +42,6 @@ export interface ListedUser {
   /** `*` among them means all servers. */
   readonly servers: readonly string[];
 }
-
-/** A value without positions, for comparing; maps keep their order. */
-type Shape =
-  | string
-  | number
-  | boolean
-  | null
-  | readonly Shape[]
-  | { readonly map: readonly (readonly [string, Shape])[] };
-
-const STEP = '  ';
-const PLAIN = /^[A-Za-z_][\w.@-]*$/;
-const NOT_TEXT = /^(?:null|true|false)$/i;
 
 /**
  * Adds a user after those that are there.
@@ -186,23 +188,6 @@ function putToken(text: string, user: YamlPair, digest: string): string {
   return `${text.slice(0, first)}"token": ${quoted}${separator}${text.slice(first)}`;
 }
 
-/** Adds whole lines after the line of `offset`. */
-function insertLines(text: string, offset: number, lines: readonly string[]): string {
-  const at = nextLine(text, offset);
-  const head = text.slice(0, at);
-  const end = newline(text);
-  return `${head}${head === '' || head.endsWith('\n') ? '' : end}${lines.map((line) => line + end).join('')}${text.slice(at)}`;
-}
-
-/** Adds an entry at the end of `{ }`, on a line of its own where the one before has one. */
-function insertInFlow(text: string, map: YamlMap, entry: string): string {
-  const last = map.pairs.at(-1);
-  if (last === undefined) return `${text.slice(0, map.start + 1)}${entry}${text.slice(map.start + 1)}`;
-  const indent = text.slice(lineStart(text, last.key.start), last.key.start);
-  const at = endOf(last.value, last.key.end);
-  return `${text.slice(0, at)},${indent.trim() === '' ? newline(text) + indent : ' '}${entry}${text.slice(at)}`;
-}
-
 /** What has to go with an entry of `{ }` so that no comma is left over, which JSON would not allow. */
 function spanInFlow(text: string, map: YamlMap, pair: YamlPair): readonly [from: number, to: number] {
   const index = map.pairs.indexOf(pair);
@@ -240,65 +225,9 @@ function isAll(user: NewUser): boolean {
   return user.servers === undefined || user.servers.includes('*');
 }
 
-/** `text` if it means what was intended. */
-function checked(text: string, intended: Shape): string {
-  const { root, problems } = parseYaml(text);
-  if (problems.length === 0 && root !== undefined && JSON.stringify(shapeOf(root)) === JSON.stringify(intended))
-    return text;
-  throw refusal('the file is written in a way that cannot be edited safely: change it by hand');
-}
-
-function shapeOf(node: YamlNode): Shape {
-  if (node.kind === 'scalar') return node.value;
-  return node.kind === 'seq' ? node.items.map(shapeOf) : { map: pairsOf(node) };
-}
-
-function pairsOf(map: YamlMap): (readonly [string, Shape])[] {
-  return map.pairs.map(({ name, value }) => [name, shapeOf(value)] as const);
-}
-
-function findPair(map: YamlMap, name: string): YamlPair | undefined {
-  return map.pairs.find((pair) => pair.name === name);
-}
-
-/** Where the last visible character of a node ends; `least` for one that is not written. */
-function endOf(node: YamlNode, least: number): number {
-  if (node.kind === 'scalar' || node.flow) return Math.max(node.end, least);
-  const last = node.kind === 'map' ? node.pairs.at(-1)?.value : node.items.at(-1);
-  const key = node.kind === 'map' ? node.pairs.at(-1)?.key.end : undefined;
-  return last === undefined ? least : endOf(last, Math.max(least, key ?? least));
-}
-
-function indentOf(map: YamlMap | undefined): string {
-  return ' '.repeat((map?.pairs[0]?.key.column ?? 1) - 1);
-}
-
-function lineStart(text: string, offset: number): number {
-  return text.lastIndexOf('\n', offset - 1) + 1;
-}
-
-/** The start of the line after the one on which the text before `offset` ends. */
-function nextLine(text: string, offset: number): number {
-  const visible = text.slice(0, offset).trimEnd().length;
-  const end = text.indexOf('\n', offset === text.length ? offset : visible);
-  return end === -1 ? text.length : end + 1;
-}
-
-function newline(text: string): string {
-  return text.includes('\r\n') ? '\r\n' : '\n';
-}
-
-function quoteIfNeeded(word: string): string {
-  return PLAIN.test(word) && !NOT_TEXT.test(word) ? word : JSON.stringify(word);
-}
-
 /** The texts of a value that is one text or several; of a map its keys. */
 function wordsOf(node: YamlNode | undefined): string[] {
   if (node === undefined || isNothing(node)) return [];
   if (node.kind === 'scalar') return [String(node.value)];
   return node.kind === 'map' ? node.pairs.map((pair) => pair.name) : node.items.flatMap(wordsOf);
-}
-
-function refusal(text: string): ProxyError {
-  return new ProxyError('CONFIG_INVALID', text);
 }

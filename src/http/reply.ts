@@ -13,12 +13,15 @@ import { CLIENT_LINGER_MS_MAX, CLIENT_WRITE_IDLE_MS_MAX } from '../limits.ts';
 import { recordFailure, type Exchange } from './exchange.ts';
 import { countPassed } from './passed-bytes.ts';
 
+export interface JsonReply {
+  readonly body: unknown;
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Time allowed to a client that does not read; the default is the bound. */
+  readonly unreadMs?: number;
+}
+
 /** Sends a JSON body of our own and commits the entry first. */
-export function sendJson(
-  exchange: Exchange,
-  status: number,
-  reply: { body: unknown; headers?: Readonly<Record<string, string>> },
-): void {
+export function sendJson(exchange: Exchange, status: number, reply: JsonReply): void {
   const { request, response, entry } = exchange;
   if (response.headersSent || response.destroyed) return exchange.commit(() => response.destroy());
   const text = JSON.stringify(reply.body);
@@ -34,6 +37,8 @@ export function sendJson(
       ...reply.headers,
     };
     const body = request.method === 'HEAD' ? '' : text;
+    // A client that does not read must not hold its exchange for ever. A slow one may: bytes that leave begin it anew.
+    response.setTimeout(reply.unreadMs ?? CLIENT_WRITE_IDLE_MS_MAX, () => response.destroy());
     if (request.complete) return void response.writeHead(status, headers).end(body);
     // Unread body bytes would be taken for the next request.
     response.writeHead(status, { ...headers, connection: 'close' }).write(body);

@@ -7,7 +7,7 @@
  * that are not of the envelope are kept. Source: JSON-RPC 2.0; MCP `schema.ts` of every revision.
  */
 import type { ErrorCode } from '../errors.ts';
-import { RPC_BATCH_COUNT_MAX } from '../limits.ts';
+import { RPC_BATCH_COUNT_MAX, RPC_DEPTH_MAX } from '../limits.ts';
 
 /** `1` and `"1"` are different ids. */
 export type RpcId = string | number;
@@ -99,6 +99,7 @@ function decodeSingle(value: unknown): SingleMessage | MessageProblem {
   if (!isObject(value)) return invalid('A message has to be a JSON object.', undefined);
   const id = isRpcId(value['id']) ? value['id'] : undefined;
   if (value['jsonrpc'] !== '2.0') return invalid('A message needs `"jsonrpc": "2.0"`.', id);
+  if (isDeeper(value, RPC_DEPTH_MAX)) return invalid(`A message may not be nested deeper than ${RPC_DEPTH_MAX}.`, id);
   const isCall = Object.hasOwn(value, 'method');
   const isResult = Object.hasOwn(value, 'result');
   const isError = Object.hasOwn(value, 'error');
@@ -107,6 +108,13 @@ function decodeSingle(value: unknown): SingleMessage | MessageProblem {
   }
   if (isCall) return decodeCall(value, id);
   return isResult ? decodeResult(value, id) : decodeError(value, id);
+}
+
+/** JSON.parse reads any depth, and JSON.stringify then ends in the middle of an answer. Looks no deeper than it must. */
+function isDeeper(value: object, depth: number): boolean {
+  if (depth === 0) return true;
+  const members: unknown[] = Array.isArray(value) ? value : Object.values(value);
+  return members.some((member) => typeof member === 'object' && member !== null && isDeeper(member, depth - 1));
 }
 
 function decodeCall(value: JsonObject, id: RpcId | undefined): SingleMessage | MessageProblem {

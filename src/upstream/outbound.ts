@@ -56,7 +56,8 @@ const DROPPED_PREFIX = /^(?:proxy-|x-forwarded-|x-original-|cf-|fly-|sec-|access
 /** Names under which proxies say who the client is: `True-Client-IP`, `Remote-User`, `X-Remote-Addr`, … */
 const CLIENT_NAMED = /client-?ip$|(?:^|-)remote-/;
 /** A field that looks like a credential of the client's own; `Mcp-*` fields are the protocol's. */
-const CREDENTIAL_LIKE = /authorization|auth|token|secret|passw|api-?key|credential|session|signature/;
+const CREDENTIAL_LIKE =
+  /auth|token|secret|passw|apikey|credential|session|signature|cookie|bearer|jwt|(?<!idempotency)-key$|client-principal/;
 
 /** This process in a `Via` field, different from every other (RFC 9110 §7.6.3). */
 export const OWN_VIA = `1.1 mcproxy-${randomBytes(6).toString('hex')}`;

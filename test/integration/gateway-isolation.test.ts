@@ -44,26 +44,23 @@ after(async () => {
 
 before(async () => {
   const upstream = await startUpstream(cleanup, { answer: tellWho });
-  app = await startApp(
-    cleanup,
-    {
-      files: {
-        'mcproxy.yml': settingsFile({
-          near: command('tells-who.mjs', 'near'),
-          own: command('tells-who.mjs', 'own'),
-          web: `{ url: "${upstream.url}/mcp" }`,
-        }),
-        'tokens.yml': usersFile(
-          Object.fromEntries(
-            USERS.map((user) => [
-              user,
-              `{ near: {}, own: { env: { WHO: ${user} } }, web: { token: ${credentialOf(user)} } }`,
-            ]),
-          ),
+  app = await startApp(cleanup, {
+    files: {
+      'mcproxy.yml': settingsFile({
+        near: command('tells-who.mjs', 'near'),
+        own: command('tells-who.mjs', 'own'),
+        web: `{ url: "${upstream.url}/mcp" }`,
+      }),
+      'tokens.yml': usersFile(
+        Object.fromEntries(
+          USERS.map((user) => [
+            user,
+            `{ near: {}, own: { env: { WHO: ${user} } }, web: { token: ${credentialOf(user)} } }`,
+          ]),
         ),
-      },
+      ),
     },
-  );
+  });
   sessions = await Promise.all(USERS.map(async (user) => [user, await openSession(app.url, user)] as const));
   await Promise.all(sessions.map(([, session]) => waitForTools(session, SERVERS)));
 });
@@ -94,7 +91,10 @@ function tellWho({ request, response }: Parameters<Answer>[0]): void {
   }
   const progress = { progressToken, progress: 1, message: params.arguments.text };
   response.writeHead(200, { 'content-type': 'text/event-stream' });
-  for (const message of [{ method: 'notifications/progress', params: progress }, { id, ...body }]) {
+  for (const message of [
+    { method: 'notifications/progress', params: progress },
+    { id, ...body },
+  ]) {
     response.write(`data: ${JSON.stringify({ jsonrpc: '2.0', ...message })}\n\n`);
   }
   response.end();
@@ -125,27 +125,35 @@ function check({ answer, messages, response }: Reply, user: string, index: numbe
   assert.doesNotMatch(answer.text(), new RegExp(user === 'alice' ? 'bob' : 'alice'));
 }
 
-verifies('gateway.isolation.calls', `${CALL_COUNT} calls of two users with the same ids end where they began`, async () => {
-  const pids = { near: new Set<number>(), alice: new Set<number>(), bob: new Set<number>() };
-  let done = 0;
-  for (let wave = 0; wave < CALL_COUNT / WAVE; wave += 1) {
-    const indexes = Array.from({ length: WAVE / USERS.length }, (_, at) => wave * WAVE + at + 1);
-    const calls = indexes.flatMap((index) =>
-      sessions.map(async ([user, session]) => {
-        const reply = await work(session, user, index);
-        check(reply, user, index);
-        const { server, pid } = toldBy(reply);
-        if (server !== 'web') pids[server === 'near' ? 'near' : (user as 'alice' | 'bob')].add(pid);
-        done += 1;
-      }),
+verifies(
+  'gateway.isolation.calls',
+  `${CALL_COUNT} calls of two users with the same ids end where they began`,
+  async () => {
+    const pids = { near: new Set<number>(), alice: new Set<number>(), bob: new Set<number>() };
+    let done = 0;
+    for (let wave = 0; wave < CALL_COUNT / WAVE; wave += 1) {
+      const indexes = Array.from({ length: WAVE / USERS.length }, (_, at) => wave * WAVE + at + 1);
+      const calls = indexes.flatMap((index) =>
+        sessions.map(async ([user, session]) => {
+          const reply = await work(session, user, index);
+          check(reply, user, index);
+          const { server, pid } = toldBy(reply);
+          if (server !== 'web') pids[server === 'near' ? 'near' : (user as 'alice' | 'bob')].add(pid);
+          done += 1;
+        }),
+      );
+      // oxlint-disable-next-line no-await-in-loop -- wave after wave
+      await Promise.all(calls);
+    }
+    assert.equal(done, CALL_COUNT);
+    assert.deepEqual([pids.near.size, pids.alice.size, pids.bob.size], [1, 1, 1]);
+    assert.equal(
+      new Set([...pids.near, ...pids.alice, ...pids.bob]).size,
+      3,
+      'one child for all, and one for each user',
     );
-    // oxlint-disable-next-line no-await-in-loop -- wave after wave
-    await Promise.all(calls);
-  }
-  assert.equal(done, CALL_COUNT);
-  assert.deepEqual([pids.near.size, pids.alice.size, pids.bob.size], [1, 1, 1]);
-  assert.equal(new Set([...pids.near, ...pids.alice, ...pids.bob]).size, 3, 'one child for all, and one for each user');
-});
+  },
+);
 
 verifies('gateway.isolation.lists', 'a list has only what the user has, and only that can be called', async () => {
   for (const [user, session] of sessions) {

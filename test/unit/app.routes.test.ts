@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { findRoute, METHODS } from '../../src/app/routes.ts';
+import { choosePath, findRoute, METHODS } from '../../src/app/routes.ts';
+import type { ServerConfig } from '../../src/model.ts';
+import { httpServer, stdioServer } from '../support/scripted-peer.ts';
+import { verifies } from '../support/verifies.ts';
 
 const NAME = 'x'.repeat(32);
 const servers = [
@@ -30,3 +33,24 @@ for (const path of unknown) {
 test('each part has the methods of its transport', () => {
   assert.deepEqual(METHODS, { mcp: ['POST', 'GET', 'DELETE'], sse: ['GET'], messages: ['POST'] });
 });
+
+const remote = (changes: object): ServerConfig => ({ ...httpServer('up'), ...changes }) as ServerConfig;
+const passthrough = { credential: { type: 'passthrough' } };
+const choices = [
+  { title: 'a command', server: stdioServer('up'), paths: ['messages', 'messages', 'messages'] },
+  { title: 'Streamable HTTP', server: remote({ transport: 'streamable' }), paths: ['relay', 'messages', 'messages'] },
+  { title: 'HTTP+SSE', server: remote({ transport: 'sse' }), paths: ['messages', 'relay', 'relay'] },
+  {
+    title: 'HTTP+SSE with passthrough',
+    server: remote({ transport: 'sse', ...passthrough }),
+    paths: ['relay', 'relay', 'relay'],
+  },
+];
+for (const { title, server, paths } of choices) {
+  verifies('gateway.servers.path', `${title} is reached by ${paths.join(', ')} at mcp, sse, messages`, () => {
+    assert.deepEqual(
+      (['mcp', 'sse', 'messages'] as const).map((part) => choosePath(server, part, false)),
+      paths,
+    );
+  });
+}

@@ -1,0 +1,178 @@
+/**
+ * `mcproxy client-config CLIENT`: what to paste into an MCP client so that it connects here.
+ *
+ * On stdout stands the thing to paste and nothing else, so that it can be piped; where it goes is said on stderr.
+ * The URL is that of the configuration unless one is given, for the service may be reached by another name than
+ * the one it listens on. Nothing is contacted. Source: the setup pages of the clients.
+ */
+import { isServerName } from '../config/servers.ts';
+import type { Config } from '../model.ts';
+import { findNearest } from '../text/nearest.ts';
+import { EXIT, FILE_OPTIONS, textOption, usageError, type Command, type Invocation } from './command.ts';
+import { loadConfig } from './load.ts';
+import { problemsText } from './report.ts';
+
+/** How the client shall see us. */
+interface Connection {
+  readonly name: string;
+  readonly url: string;
+  readonly token: string;
+}
+
+interface Client {
+  /** Where the text goes. */
+  readonly where: string;
+  readonly print: (connection: Connection) => string;
+}
+
+const TOKEN_VARIABLE = 'MCPROXY_TOKEN';
+
+const CLIENTS: Readonly<Record<string, Client>> = {
+  'claude-code': {
+    where: 'Run this command.',
+    print: ({ name, url, token }) =>
+      `claude mcp add --transport http ${name} ${quote(url)} --header ${quote(`Authorization: Bearer ${token}`)}`,
+  },
+  'claude-desktop': {
+    where: 'Merge this into claude_desktop_config.json (Settings, Developer, Edit Config); it needs Node.',
+    print: ({ name, url, token }) => json({ mcpServers: { [name]: bridge(url, token) } }),
+  },
+  cursor: {
+    where: 'Merge this into ~/.cursor/mcp.json, or .cursor/mcp.json of a project.',
+    print: ({ name, url, token }) => json({ mcpServers: { [name]: { url, headers: headers(token) } } }),
+  },
+  vscode: {
+    where: 'Merge this into .vscode/mcp.json, or the file that "MCP: Open User Configuration" opens.',
+    print: ({ name, url, token }) => json({ servers: { [name]: { type: 'http', url, headers: headers(token) } } }),
+  },
+  windsurf: {
+    where: 'Merge this into ~/.codeium/windsurf/mcp_config.json.',
+    print: ({ name, url, token }) => json({ mcpServers: { [name]: { serverUrl: url, headers: headers(token) } } }),
+  },
+  codex: {
+    where: `Run these commands; ${TOKEN_VARIABLE} must also be set whenever codex runs.`,
+    print: ({ name, url, token }) =>
+      `export ${TOKEN_VARIABLE}=${quote(token)}\n` +
+      `codex mcp add ${name} --url ${quote(url)} --bearer-token-env-var ${TOKEN_VARIABLE}`,
+  },
+  gemini: {
+    where: 'Run this command.',
+    print: ({ name, url, token }) =>
+      `gemini mcp add -s user -t http -H ${quote(`Authorization: Bearer ${token}`)} ${name} ${quote(url)}`,
+  },
+  json: {
+    where: 'The form that most other clients understand.',
+    print: ({ name, url, token }) => json({ mcpServers: { [name]: { type: 'http', url, headers: headers(token) } } }),
+  },
+};
+const NAMES = Object.keys(CLIENTS);
+
+export const clientConfigCommand: Command = {
+  name: 'client-config',
+  synopsis: 'CLIENT [--server NAME] [--url URL] [--token TOKEN]',
+  summary: 'Prints what to paste into an MCP client so that it connects here',
+  options: {
+    server: { type: 'string', value: 'NAME', help: 'connect to this server alone; without it: to all as one' },
+    url: { type: 'string', value: 'URL', help: 'where clients reach this service, with or without the path' },
+    token: { type: 'string', value: 'TOKEN', help: 'the token of the user; without it the word TOKEN stands there' },
+    // `--tokens` is not taken along: it would be one letter away from `--token`.
+    config: FILE_OPTIONS.config,
+  },
+  positionals: { min: 1, max: 1 },
+  notes: [`CLIENT is one of: ${NAMES.join(', ')}.`],
+  async run(invocation) {
+    const asked = invocation.positionals[0] ?? '';
+    const client = Object.hasOwn(CLIENTS, asked) ? CLIENTS[asked] : undefined;
+    if (client === undefined) return unknownClient(invocation, asked);
+    const server = textOption(invocation, 'server');
+    if (server !== undefined && !isServerName(server)) {
+      return usageError(invocation.stderr, '--server is the name of a server of the configuration');
+    }
+    const token = textOption(invocation, 'token') ?? 'TOKEN';
+    if (!/^[\x21-\x7e]+$/.test(token)) {
+      return usageError(invocation.stderr, '--token is one word of visible ASCII characters');
+    }
+    const path = server === undefined ? '/mcp' : `/${server}/mcp`;
+    const given = textOption(invocation, 'url');
+    const url = given === undefined ? await configuredUrl(invocation, path) : givenUrl(given, path);
+    if (url === undefined && given === undefined) return EXIT.config;
+    if (url === undefined) {
+      return usageError(invocation.stderr, '--url is an http:// or https:// URL, such as https://mcp.example.com');
+    }
+    invocation.stdout.write(`${client.print({ name: server ?? 'mcproxy', url, token })}\n`);
+    invocation.stderr.write(`${client.where}\n`);
+    if (textOption(invocation, 'token') === undefined) {
+      invocation.stderr.write('Put a token in the place of TOKEN; `mcproxy token add NAME` makes one.\n');
+    }
+    return EXIT.ok;
+  },
+};
+
+function unknownClient(invocation: Invocation, asked: string): number {
+  const shown = asked.replaceAll(/\p{Cc}/gu, '·').slice(0, 80);
+  const nearest = findNearest(asked, NAMES);
+  const hint = nearest === undefined ? `; known are: ${NAMES.join(', ')}` : `; did you mean "${nearest}"?`;
+  return usageError(invocation.stderr, `there is no client "${shown}"${hint}`);
+}
+
+/** A URL without a path gets the one of the service. */
+function givenUrl(given: string, path: string): string | undefined {
+  const url = URL.canParse(given) ? new URL(given) : undefined;
+  if (url === undefined || !/^https?:$/.test(url.protocol)) return undefined;
+  if (url.pathname === '/') url.pathname = path;
+  return url.href;
+}
+
+/** The URL by the configuration; undefined after its problems were printed. */
+async function configuredUrl(invocation: Invocation, path: string): Promise<string | undefined> {
+  const { config, problems } = await loadConfig({
+    configPath: textOption(invocation, 'config'),
+    tokensPath: undefined,
+    env: invocation.env,
+    overrides: {},
+  });
+  if (config === undefined) {
+    invocation.stderr.write(problemsText(problems.filter((problem) => problem.severity === 'error')));
+    return undefined;
+  }
+  return `http://${reachable(config, invocation)}:${config.listen.port}${config.pathPrefix}${path}`;
+}
+
+/** An address that a client on this machine can connect to. */
+function reachable(config: Config, invocation: Invocation): string {
+  const { host } = config.listen;
+  if (host === '0.0.0.0' || host === '::') {
+    invocation.stderr.write('This is for clients on this machine; for others add --url http://HOST:PORT.\n');
+    return host === '::' ? '[::1]' : '127.0.0.1';
+  }
+  return host.includes(':') ? `[${host}]` : host;
+}
+
+/**
+ * Claude Desktop starts local commands only. Its shell splits arguments at spaces on Windows, so that the header's
+ * value comes from the environment; plain HTTP to another machine has to be allowed to the bridge.
+ */
+function bridge(url: string, token: string): object {
+  const { protocol, hostname } = new URL(url);
+  const local = hostname === 'localhost' || hostname === '127.0.0.1' || hostname === '[::1]';
+  const plain = protocol === 'http:' && !local ? ['--allow-http'] : [];
+  return {
+    command: 'npx',
+    args: ['-y', 'mcp-remote', url, '--header', 'Authorization:${AUTH_HEADER}', ...plain],
+    env: { AUTH_HEADER: `Bearer ${token}` },
+  };
+}
+
+function headers(token: string): object {
+  return { Authorization: `Bearer ${token}` };
+}
+
+function json(value: object): string {
+  return JSON.stringify(value, undefined, 2);
+}
+
+/** A word for a POSIX shell; double quotes where nothing in it has a meaning, as people know these commands. */
+function quote(word: string): string {
+  if (/^[\w./:@%+=,-]+$/.test(word)) return word;
+  return /["$`\\!]/.test(word) ? `'${word.replaceAll("'", String.raw`'\''`)}'` : `"${word}"`;
+}

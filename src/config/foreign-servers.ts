@@ -1,0 +1,162 @@
+/**
+ * The servers that the file of a client defines, brought to the fields of our own entries.
+ *
+ * Understood: `mcpServers` (Claude Desktop, Cursor, Windsurf, `.mcp.json`), the same per project (`~/.claude.json`),
+ * `servers` as a map (VS Code) or a list with names, `mcp: {servers}`. What an entry says beyond our fields is named in
+ * `leftOut`, not guessed: a timeout, for one, has a unit of its own in each client. Values are handed on unchanged
+ * and are not judged. Sources: the setup pages of the clients named.
+ */
+import { parseYaml, yamlToValue } from '../text/yaml.ts';
+import type { NewServer, Plain } from './edit-servers.ts';
+import { collectSecrets } from './reading.ts';
+import { addArgumentSecrets, addUrlSecrets, isSecretName } from './secrecy.ts';
+import { toServerName } from './servers.ts';
+
+export interface ForeignServer extends NewServer {
+  /** The name in the client's file. */
+  readonly original: string;
+  /** Names of fields that have no meaning here. */
+  readonly leftOut: readonly string[];
+}
+
+const MASK = '[hidden]';
+/** Besides a telling name: user information in a URL, and the beginnings of well-known tokens. */
+const SECRET_VALUE = /:\/\/[^/\s@]+@|^(?:Bearer |Basic |gh[opsu]_|github_pat_|glpat-|sk-|xox[a-z]-|AKIA|eyJ)/;
+/** Fields that are no setting of a server, or that follow from the others. */
+const SILENT = new Set(['name', 'type', 'transport']);
+
+/** The servers in `text`, or undefined when it cannot be read. JSON may have comments and trailing commas. */
+export function readForeignServers(text: string): ForeignServer[] | undefined {
+  const root = parseAny(text);
+  if (root === undefined) return undefined;
+  if (!isRecord(root)) return [];
+  const projects = isRecord(root['projects']) ? Object.values(root['projects']) : [];
+  const mcp = root['mcp'];
+  const blocks = [
+    root['mcpServers'],
+    root['servers'],
+    isRecord(mcp) ? mcp['servers'] : undefined,
+    ...projects.map((project) => (isRecord(project) ? project['mcpServers'] : undefined)),
+  ];
+  return blocks.flatMap(entriesOf).flatMap(([name, entry]) => toServer(name, entry) ?? []);
+}
+
+/** What in the server looks like a secret in plain text: `env GITHUB_TOKEN`, `headers Authorization`, `args`. */
+export function findPlainSecrets(server: NewServer): string[] {
+  const found: string[] = [];
+  for (const [field, value] of Object.entries(server.fields)) {
+    if (isPairs(value)) {
+      for (const [name, text] of Object.entries(value)) if (isPlainSecret(name, text)) found.push(`${field} ${name}`);
+    } else if (secretsIn(field, value).length > 0) found.push(field);
+  }
+  return found;
+}
+
+/** The same server with everything that looks like a secret hidden, to be shown. */
+export function maskServer(server: NewServer): NewServer {
+  const fields: Record<string, Plain> = {};
+  for (const [field, value] of Object.entries(server.fields)) {
+    const secrets = secretsIn(field, value);
+    const hide = (text: string): string =>
+      SECRET_VALUE.test(text) ? MASK : secrets.reduce((rest, secret) => rest.replaceAll(secret, MASK), text);
+    if (typeof value === 'string') fields[field] = hide(value);
+    else if (isPairs(value)) {
+      fields[field] = toRecord(
+        Object.entries(value).map(([name, text]) => [name, isPlainSecret(name, text) ? MASK : text]),
+      );
+    } else fields[field] = typeof value === 'object' ? value.map(hide) : value;
+  }
+  return { name: server.name, fields };
+}
+
+function isPlainSecret(name: string, text: string): boolean {
+  return text !== '' && !text.includes('${') && (isSecretName(name) || SECRET_VALUE.test(text));
+}
+
+function secretsIn(field: string, value: Plain): string[] {
+  const secrets = collectSecrets();
+  if (field === 'url' && typeof value === 'string' && URL.canParse(value)) addUrlSecrets(secrets, value);
+  if (field === 'args' && typeof value === 'object' && !isPairs(value)) addArgumentSecrets(secrets, value);
+  const texts = typeof value === 'string' ? [value] : typeof value === 'object' && !isPairs(value) ? value : [];
+  for (const text of texts) if (SECRET_VALUE.test(text)) secrets.add(text);
+  return secrets
+    .list()
+    .map((secret) => secret.reveal())
+    .filter((text) => !text.includes('${'));
+}
+
+function parseAny(text: string): unknown {
+  const bare = text.replace(/^\uFEFF/, '');
+  for (const candidate of [bare, withoutComments(bare)]) {
+    try {
+      return JSON.parse(candidate) as unknown;
+    } catch {
+      // Not this one: some clients allow comments, and a file may be YAML.
+    }
+  }
+  const { root, problems } = parseYaml(bare);
+  return problems.length > 0 ? undefined : yamlToValue(root);
+}
+
+/** JSON as VS Code writes it: comments and trailing commas go, strings stay. */
+function withoutComments(text: string): string {
+  const keepString = (whole: string): string => (whole.startsWith('"') ? whole : '');
+  return text
+    .replaceAll(/"(?:[^"\\]|\\[^])*"|\/\/[^\n]*|\/\*[^]*?\*\//g, keepString)
+    .replaceAll(/"(?:[^"\\]|\\[^])*"|,(?=\s*[}\]])/g, keepString);
+}
+
+function entriesOf(block: unknown): [string, unknown][] {
+  if (Array.isArray(block)) {
+    return block.flatMap((item: unknown): [string, unknown][] =>
+      isRecord(item) && typeof item['name'] === 'string' ? [[item['name'], item]] : [],
+    );
+  }
+  return isRecord(block) ? Object.entries(block) : [];
+}
+
+function toServer(original: string, entry: unknown): ForeignServer | undefined {
+  const name = toServerName(original) ?? '';
+  if (typeof entry === 'string') return { name, original, fields: { url: entry }, leftOut: [] };
+  if (!isRecord(entry)) return undefined;
+  const url = entry['url'] ?? entry['serverUrl'] ?? entry['httpUrl'];
+  const transport = entry['transport'] ?? entry['type'];
+  const args = entry['args'];
+  const fields: Record<string, Plain> = {
+    ...textField('command', entry['command']),
+    ...(Array.isArray(args) ? { args: args.map(String) } : {}),
+    ...pairsField('env', entry['env']),
+    ...textField('cwd', entry['cwd']),
+    ...textField('url', url),
+    // The others are what is found out anyway.
+    ...(transport === 'sse' ? { transport } : {}),
+    ...pairsField('headers', entry['headers']),
+    ...(entry['disabled'] === true || entry['enabled'] === false ? { enabled: false } : {}),
+  };
+  const known = new Set([...Object.keys(fields), 'serverUrl', 'httpUrl', 'disabled', 'enabled', ...SILENT]);
+  const leftOut = Object.keys(entry).filter((key) => !known.has(key));
+  return { name, original, fields, leftOut };
+}
+
+function textField(name: string, value: unknown): Record<string, string> {
+  return typeof value === 'string' ? { [name]: value } : {};
+}
+
+function pairsField(name: string, value: unknown): Record<string, Record<string, string>> {
+  if (!isRecord(value)) return {};
+  const pairs = Object.entries(value).filter(([, text]) => ['string', 'number', 'boolean'].includes(typeof text));
+  return pairs.length === 0 ? {} : { [name]: toRecord(pairs.map(([key, text]) => [key, String(text)])) };
+}
+
+/** Without the trap of an assignment to `__proto__`. */
+function toRecord(pairs: readonly (readonly [string, string])[]): Record<string, string> {
+  return Object.fromEntries(pairs);
+}
+
+function isPairs(value: Plain): value is Readonly<Record<string, string>> {
+  return typeof value === 'object' && !Array.isArray(value);
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
