@@ -111,12 +111,13 @@ async function change(invocation: Invocation, task: Task): Promise<Outcome> {
 
 /** Adds each candidate that can be used to `text`. */
 async function addAll(invocation: Invocation, task: Task, text: string): Promise<Outcome> {
-  const existing = new Set(listServerNames(text));
-  // Bounded by the candidates.
+  const existing = listServerNames(text);
+  // Bounded by SERVER_COUNT_MAX: a configuration with more is refused.
   const added = new Map<string, Candidate>();
   const notes: string[] = [];
   let refused = false;
-  let [edited, errors] = [text, errorsOf(task.before).length];
+  let edited = text;
+  let errors: readonly string[] = textsOf(task.before);
   for (const server of task.candidates) {
     const twin = added.get(server.name);
     if (twin !== undefined) {
@@ -125,28 +126,31 @@ async function addAll(invocation: Invocation, task: Task, text: string): Promise
         notes.push(`${server.name}: ${server.file} defines it in another way; the one of ${twin.file} counts.`);
       continue;
     }
-    if (existing.has(server.name)) {
+    if (existing.includes(server.name)) {
       notes.push(`${server.name}: exists already; the definition in ${server.file} was not taken over.`);
       continue;
     }
-    const reason = await tryServer(invocation, { ...task, errors }, { edited, server });
-    if (reason.text !== undefined) {
-      [edited, errors] = [reason.text, reason.errors];
+    const tried = await tryServer(invocation, { ...task, errors }, { edited, server });
+    if (tried.text !== undefined) {
+      edited = tried.text;
+      errors = tried.errors;
       added.set(server.name, server);
     } else {
       refused = true;
-      notes.push(`${server.original}: was left out (from ${server.file}): ${reason.why}`);
+      notes.push(`${printable(server.original)}: was left out (from ${server.file}): ${tried.why}`);
     }
   }
   return { text: edited, added: [...added.values()], notes, refused };
 }
 
-type Tried = { readonly text: string; readonly errors: number } | { readonly text: undefined; readonly why: string };
+type Tried =
+  | { readonly text: string; readonly errors: readonly string[] }
+  | { readonly text: undefined; readonly why: string };
 
 /** The text with the server in it, or why it cannot be there. */
 async function tryServer(
   invocation: Invocation,
-  known: { target: string; errors: number },
+  known: { target: string; errors: readonly string[] },
   next: { edited: string; server: NewServer },
 ): Promise<Tried> {
   let text: string;
@@ -156,11 +160,11 @@ async function tryServer(
     if (error instanceof ProxyError) return { text: undefined, why: error.message };
     throw error;
   }
-  const after = errorsOf(await load(invocation, { path: known.target, text }));
+  const after = textsOf(await load(invocation, { path: known.target, text }));
   // A file that is invalid already does not hinder the change.
-  if (after.length <= known.errors) return { text, errors: after.length };
-  const found = after.map((problem) => `${problem.text}: ${problem.fix}`);
-  return { text: undefined, why: found.slice(known.errors).join('; ') };
+  if (after.length <= known.errors.length) return { text, errors: after };
+  const fresh = after.filter((problem) => !known.errors.includes(problem));
+  return { text: undefined, why: (fresh.length > 0 ? fresh : after).join('; ') };
 }
 
 /** What the operator should know about a server that was taken over. */
@@ -169,12 +173,12 @@ function adviseOn(invocation: Invocation, server: Candidate): void {
   if (server.name !== server.original)
     stderr.write(`${server.name}: has this name here, so that it fits into a URL.\n`);
   if (server.leftOut.length > 0) {
-    const names = server.leftOut.map((name) => name.replaceAll(/[^\w.-]/g, '·').slice(0, 40));
+    const names = server.leftOut.map(printable);
     stderr.write(`${server.name}: has no use here and was left out: ${names.join(', ')}.\n`);
   }
   const secrets = findPlainSecrets(server);
   if (secrets.length > 0) {
-    const places = secrets.map((place) => place.replaceAll(/[^\w .-]/g, '·'));
+    const places = secrets.map(printable);
     stderr.write(
       `${server.name}: holds a secret in plain text (${places.join(', ')}); better write \${VAR} there and set VAR in the environment of the service.\n`,
     );
@@ -221,7 +225,7 @@ function atHome(server: ForeignServer, path: string, home: string): ForeignServe
     if (typeof value === 'string') fields[name] = known(value);
     else if (Array.isArray(value)) fields[name] = value.map((item) => known(String(item)));
     else if (typeof value === 'object')
-      fields[name] = Object.fromEntries(Object.entries(value).map(([key, text]) => [key, known(String(text))]));
+      fields[name] = Object.fromEntries(Object.entries(value).map(([key, text]) => [key, known(text)]));
     else fields[name] = value;
   }
   const { cwd } = fields;
@@ -239,6 +243,11 @@ function load(invocation: Invocation, substitute?: LoadOptions['substitute']): P
   });
 }
 
-function errorsOf(loaded: LoadedConfig): LoadedConfig['problems'] {
-  return loaded.problems.filter((problem) => problem.severity === 'error');
+function textsOf(loaded: LoadedConfig): string[] {
+  const errors = loaded.problems.filter((problem) => problem.severity === 'error');
+  return errors.map((problem) => `${problem.text}: ${problem.fix}`);
+}
+
+function printable(text: string): string {
+  return text.replaceAll(/\p{Cc}/gu, '·').slice(0, 80);
 }

@@ -100,10 +100,13 @@ function parseAny(text: string): unknown {
 
 /** JSON as VS Code writes it: comments and trailing commas go, strings stay. */
 function withoutComments(text: string): string {
-  const keepString = (whole: string): string => (whole.startsWith('"') ? whole : '');
   return text
     .replaceAll(/"(?:[^"\\]|\\[^])*"|\/\/[^\n]*|\/\*[^]*?\*\//g, keepString)
     .replaceAll(/"(?:[^"\\]|\\[^])*"|,(?=\s*[}\]])/g, keepString);
+}
+
+function keepString(whole: string): string {
+  return whole.startsWith('"') ? whole : '';
 }
 
 function entriesOf(block: unknown): [string, unknown][] {

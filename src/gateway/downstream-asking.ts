@@ -45,7 +45,7 @@ export async function askClient(
   const refused = answers.find(([, answer]) => answer === undefined);
   if (refused !== undefined)
     return { kind: 'end', text: 'The client did not answer what the server asked (sampling).' };
-  return { kind: 'answers', responses: { inputResponses: Object.fromEntries(answers) as JsonObject } };
+  return { kind: 'answers', responses: { inputResponses: Object.fromEntries(answers) } };
 }
 
 /** How the request ends whose questions cannot be answered. */

@@ -94,12 +94,12 @@ export class PostReply {
   #openStream(): void {
     if (this.#stream !== undefined || this.#over) return;
     clearTimeout(this.#patience);
-    const { headers, heartbeatMs, onStop } = this.#options;
+    const { headers, heartbeatMs } = this.#options;
     this.#stream = new EventStream(this.#exchange, {
       heartbeatMs,
       openEnded: false,
       ...(headers === undefined ? {} : { headers }),
-      onStop: (reason) => onStop(stopError(reason)),
+      onStop: (reason) => this.#options.onStop(stopError(reason)),
       onClosed: () => this.#gone(),
     });
     // Responses of a batch that came before the first notification.

@@ -134,7 +134,7 @@ function readTarget(target: string, prefix: string): GuardedTarget {
     throw new ProxyError('REQUEST_INVALID', 'the path must be plain: no escapes, no empty or dot segments');
   }
   if (/[#\\]/.test(query)) throw new ProxyError('REQUEST_INVALID', 'the query has characters that must be escaped');
-  if (/[?&]access_token=/i.test(query)) {
+  if (namesAccessToken(query)) {
     throw new ProxyError('REQUEST_INVALID', 'a token in the query is not accepted; send Authorization: Bearer TOKEN');
   }
   const trimmed = path.length > 1 && path.endsWith('/') ? path.slice(0, -1) : path;
@@ -143,6 +143,11 @@ function readTarget(target: string, prefix: string): GuardedTarget {
   if (trimmed.startsWith(`${prefix}/`)) return { path: trimmed.slice(prefix.length), query };
   if (AT_ROOT.test(trimmed)) return { path: trimmed, query };
   throw new ProxyError('ROUTE_UNKNOWN', 'there is nothing at this path');
+}
+
+/** However the name is written: servers read it with its escapes undone. */
+function namesAccessToken(query: string): boolean {
+  return query !== '' && [...new URLSearchParams(query).keys()].some((name) => name.toLowerCase() === 'access_token');
 }
 
 /**

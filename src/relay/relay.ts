@@ -81,7 +81,19 @@ function upstreamPath(exchange: Exchange, target: RelayTarget, context: RelayCon
   }
   const own = upstream.url.search;
   if (exchange.query.length < 2) return upstream.url.pathname + own;
-  return upstream.url.pathname + (own === '' ? exchange.query : `${own}&${exchange.query.slice(1)}`);
+  if (own === '') return upstream.url.pathname + exchange.query;
+  return upstream.url.pathname + [own, ...partsBeside(exchange.query, upstream.url.searchParams)].join('&');
+}
+
+/** The client's parameters without those that the operator set: of two of one name many servers take the last. */
+function partsBeside(query: string, configured: URLSearchParams): string[] {
+  const parts = query.slice(1).split('&');
+  return parts.filter((part) => !parameterNames(part).some((name) => configured.has(name)));
+}
+
+/** Some servers still take `;` for `&`. */
+function parameterNames(part: string): string[] {
+  return [...new URLSearchParams(part.replaceAll(';', '&')).keys()];
 }
 
 interface RelayedOptions {
@@ -189,6 +201,7 @@ class Relayed {
     const mediaType = parseMediaType(head.headers['content-type'] ?? '')?.type;
     const isStream = mediaType === 'text/event-stream';
     const coded = isCoded(head);
+    const passthrough = this.#options.target.server.credential.type === 'passthrough';
     const response = observeResponse(coded ? undefined : mediaType, () => observer.expectsResponse());
     const rewriter =
       isStream && request.method === 'GET' && !coded ? createEndpointRewriter((uri) => this.#announce(uri)) : undefined;
@@ -196,7 +209,7 @@ class Relayed {
     entry.outcome = outcomeOf(head.statusCode ?? 502);
     return {
       status: head.statusCode ?? 502,
-      headers: answerFields(head, isStream, entry.requestId),
+      headers: answerFields(head, { isStream, passthrough }, entry.requestId),
       heartbeatMs: isStream && !coded ? context.heartbeatMs : 0,
       onChunk(chunk) {
         const complete = response.feed(chunk);
@@ -299,12 +312,19 @@ const ORIGIN_SCOPED = new Set([
 ]);
 
 /** End-to-end fields of the answer, flat, with ours added. */
-function answerFields(head: IncomingMessage, isStream: boolean, requestId: string): string[] {
+function answerFields(
+  head: IncomingMessage,
+  kind: { isStream: boolean; passthrough: boolean },
+  requestId: string,
+): string[] {
+  const { isStream, passthrough } = kind;
   const named = head.headers.connection === undefined ? [] : connectionTokens(head.headers.connection);
   const fields: string[] = [];
   for (let i = 0; i + 1 < head.rawHeaders.length; i += 2) {
     const rawName = head.rawHeaders[i] ?? '';
     const name = rawName.toLowerCase();
+    // A challenge to our credential would send the client to log in at the wrong server (RFC 9110 §11.6.1).
+    if (name === 'www-authenticate' && !passthrough) continue;
     if (HOP_BY_HOP.has(name) || ORIGIN_SCOPED.has(name) || named.includes(name)) continue;
     if (name === 'content-length' && isStream) continue; // heartbeats and the endpoint rewrite change the length
     if (name === 'x-accel-buffering' && isStream) continue;

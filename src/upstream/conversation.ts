@@ -137,7 +137,9 @@ export class Conversation {
       case 'batch':
         return this.#drop('a batch inside a batch');
       case 'problem': {
-        if (decoded.id === undefined || !this.#pending.has(decoded.id)) return this.#drop(decoded.text);
+        // The id of a request is the server's own, whatever it has in common with one of ours.
+        const isRequest = Object.hasOwn(value, 'method') && !Object.hasOwn(value, 'result');
+        if (isRequest || decoded.id === undefined || !this.#pending.has(decoded.id)) return this.#drop(decoded.text);
         const text = `server ${this.serverName} sent a bad answer: ${decoded.text}`;
         return this.#settle(decoded.id, { kind: 'failed', error: new ProxyError('UPSTREAM_PROTOCOL', text) });
       }

@@ -142,9 +142,9 @@ for (const { id, title, run } of FEATURES) {
 }
 
 verifies('gateway.matrix.call', 'the log names the server that every call went to', () => {
-  const upstreamsOf = (method: string): unknown[] =>
+  const upstreamsOf = (method: string): string[] =>
     [
-      ...new Set(app.entries().flatMap((entry) => (entry['rpc_method'] === method ? [entry['upstream']] : []))),
+      ...new Set(app.entries().flatMap((entry) => (entry['rpc_method'] === method ? [String(entry['upstream'])] : []))),
     ].toSorted();
   for (const method of ['tools/call', 'prompts/get', 'resources/read', 'completion/complete']) {
     assert.deepEqual(upstreamsOf(method), SERVER_NAMES.toSorted(), method);

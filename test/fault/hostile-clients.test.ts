@@ -1,14 +1,18 @@
 /**
- * A client that asks for a large answer of mcproxy's own and never reads it.
+ * Clients that want more than is theirs: an answer of mcproxy's own held for ever, another value of a parameter that
+ * the operator set.
  *
- * The bound is two minutes, so that the mechanism is tested with a shorter one, on a real connection.
+ * The bound of the first is two minutes, so that the mechanism is tested with a shorter one, on a real connection.
  */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import { connect, type AddressInfo } from 'node:net';
+import { test } from 'node:test';
 import { beginExchange } from '../../src/app/begin.ts';
 import { sendJson } from '../../src/http/reply.ts';
+import { rpc, startProxied } from '../support/proxied-app.ts';
+import { startUpstream } from '../support/recording-upstream.ts';
 import { verifies } from '../support/verifies.ts';
 import { waitFor } from '../support/wait.ts';
 
@@ -38,4 +42,19 @@ verifies('guard.slow-client', 'a client that never reads a large answer is cut o
   socket.pause().write('GET / HTTP/1.1\r\nHost: x\r\n\r\n');
   await waitFor(() => closed, { what: 'the end of the connection' });
   assert.equal(entryCount, 1);
+});
+
+test('a query parameter that the operator set cannot be set again by a client', async (t) => {
+  const upstream = await startUpstream(t);
+  const proxied = await startProxied(t, { servers: { up: `{ url: "${upstream.url}/mcp?tenant=a" }` } });
+  const queries = {
+    '?tenant=b&x=1&ten%61nt=c': '/mcp?tenant=a&x=1',
+    '?y;tenant=b': '/mcp?tenant=a',
+    '?x=%20&X=+': '/mcp?tenant=a&x=%20&X=+',
+  };
+  for (const [query, expected] of Object.entries(queries)) {
+    // oxlint-disable-next-line no-await-in-loop -- one after the other, because the last is looked at
+    await proxied.ask(`/up/mcp${query}`, { method: 'POST', body: rpc('ping') });
+    assert.equal(upstream.requests.at(-1)?.url, expected);
+  }
 });

@@ -301,6 +301,7 @@ verifies(
       'strict-transport-security': 'max-age=9',
       'clear-site-data': '"*"',
       'alt-svc': 'h3=":443"',
+      'www-authenticate': 'Bearer error="insufficient_scope"',
     };
     for (const type of ['application/json', 'text/event-stream']) {
       upstream.answerWith(({ response }) => {

@@ -84,7 +84,7 @@ function tellWho({ request, response }: Parameters<Answer>[0]): void {
   };
   const result = results[String(method)] as Json | undefined;
   const body = result === undefined ? { error: { code: -32_601, message: 'no such method' } } : { result };
-  const { progressToken } = (params?._meta ?? {}) as Json;
+  const { progressToken } = (params?.['_meta'] ?? {}) as Json;
   if (method !== 'tools/call' || progressToken === undefined) {
     response.writeHead(200, { 'content-type': 'application/json' });
     return void response.end(JSON.stringify({ jsonrpc: '2.0', id, ...body }));

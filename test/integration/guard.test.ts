@@ -200,6 +200,7 @@ const refusals: readonly Refusal[] = [
     'http://localhost/up/mcp',
     `/up/mcp?${'x'.repeat(9_000)}`,
     '/up/mcp?access_token=abc',
+    '/up/mcp?a=1&access%5FTOKEN=abc',
     '/up/mcp?a=b&Access_Token=abc',
   ].map((path) => ({
     id: 'guard.path-normalisation' as RequirementId,

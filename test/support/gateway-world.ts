@@ -59,7 +59,7 @@ export function startWorld(t: TestContext, config: Config, offers: Readonly<Reco
     gateway,
     peers,
     clock,
-    view(principalId = 'alice', serverName = undefined) {
+    view(principalId = 'alice', serverName) {
       const principal = current.principals.find(({ id }) => id === principalId);
       assert.ok(principal, `no user ${principalId}`);
       return gateway.view(principal, serverName);

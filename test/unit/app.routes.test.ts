@@ -34,7 +34,7 @@ test('each part has the methods of its transport', () => {
   assert.deepEqual(METHODS, { mcp: ['POST', 'GET', 'DELETE'], sse: ['GET'], messages: ['POST'] });
 });
 
-const remote = (changes: object): ServerConfig => ({ ...httpServer('up'), ...changes }) as ServerConfig;
+const remote = (changes: object): ServerConfig => ({ ...httpServer('up'), ...changes });
 const passthrough = { credential: { type: 'passthrough' } };
 const choices = [
   { title: 'a command', server: stdioServer('up'), paths: ['messages', 'messages', 'messages'] },

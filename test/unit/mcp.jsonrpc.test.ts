@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { RPC_DEPTH_MAX } from '../../src/limits.ts';
 import { errorResponse, parseMessage, result } from '../../src/mcp/jsonrpc.ts';
 
 const kinds = [
@@ -45,6 +46,15 @@ for (const c of problems) {
     assert.notEqual(parsed.text, '');
   });
 }
+
+test('a message is read down to the bound of its nesting and no further', () => {
+  const nested = (depth: number): string =>
+    `{"jsonrpc":"2.0","id":1,"result":{"a":${'['.repeat(depth)}${']'.repeat(depth)}}}`;
+  assert.equal(parseMessage(nested(RPC_DEPTH_MAX - 2)).kind, 'result');
+  const beyond = parseMessage(nested(RPC_DEPTH_MAX - 1));
+  assert.ok(beyond.kind === 'problem');
+  assert.deepEqual([beyond.code, beyond.id], ['RPC_INVALID', 1]);
+});
 
 test('answers carry the id with its type, and null where it is unknown', () => {
   assert.deepEqual(result('7', { a: 1 }), { jsonrpc: '2.0', id: '7', result: { a: 1 } });

@@ -20,6 +20,7 @@ function fieldsFor(options: Partial<OutboundFields>): string[] {
 
 test('order, spelling and repetition of what travels on are kept', () => {
   const rawHeaders = ['X-b', '1', 'accept', '*/*', 'X-B', '2', 'MCP-Session-Id', 's', 'Mcp-Param-Token', 'p'];
+  rawHeaders.push('Idempotency-Key', 'i');
   assert.deepEqual(fieldsFor({ rawHeaders }), ['Host', 'up.example:8080', ...rawHeaders, ...OURS]);
 });
 
@@ -89,6 +90,11 @@ const credentials = [
   'X-Session-Id',
   'X-Credential',
   'X-Goog-Authenticated-User-Email',
+  'X-Functions-Key',
+  'Ocp-Apim-Subscription-Key',
+  'X-Goog-Iap-Jwt-Assertion',
+  'X-MS-Client-Principal',
+  'X-Bearer',
 ];
 for (const name of credentials) {
   test(`${name} of the client travels on with passthrough only`, () => {

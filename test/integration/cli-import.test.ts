@@ -1,0 +1,139 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { after, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+
+const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
+const TSX = import.meta.resolve('tsx');
+const root = mkdtempSync(join(tmpdir(), 'mcproxy-import-'));
+after(() => rmSync(root, { recursive: true }));
+
+/** A directory that is home, working directory and configuration directory at once. */
+function workplace(files: Record<string, string>): string {
+  const directory = mkdtempSync(join(root, 'd'));
+  for (const [name, text] of Object.entries(files)) {
+    mkdirSync(dirname(join(directory, name)), { recursive: true });
+    writeFileSync(join(directory, name), text, { mode: 0o600 });
+  }
+  return directory;
+}
+
+function mcproxy(directory: string, ...args: string[]): { exitCode: number | null; stdout: string; stderr: string } {
+  const { status, stdout, stderr } = spawnSync(process.execPath, ['--import', TSX, MAIN, ...args], {
+    cwd: directory,
+    env: { PATH: process.env['PATH'], HOME: directory, XDG_RUNTIME_DIR: directory },
+    encoding: 'utf8',
+    timeout: 30_000,
+  });
+  return { exitCode: status, stdout, stderr };
+}
+
+const BEFORE = '# Ours.\nservers:\n  old: { command: mine } # stays\nlisten: 127.0.0.1:4321\n';
+
+test('import without files takes over what is in the usual places and leaves the rest of the file alone', () => {
+  const directory = workplace({
+    'mcproxy.yml': BEFORE,
+    '.mcp.json': '{"mcpServers": {"old": {"command": "theirs"}, "here": {"command": "h"}}}',
+    '.claude.json': '{"projects": {"/p": {"mcpServers": {"gh": {"command": "g", "env": {"TOKEN": "s3cr3t"}}}}}}',
+    '.cursor/mcp.json': '{"mcpServers": {"gh": {"command": "other"}, "bad": {"command": "${UNSET_VARIABLE}"}}}',
+    '.vscode/mcp.json': '{"servers": {"web": {"type": "http", "url": "https://e.com/mcp"}}} // c',
+  });
+  const preview = mcproxy(directory, 'import', '--dry-run', '--config', directory);
+  assert.equal(readFileSync(join(directory, 'mcproxy.yml'), 'utf8'), BEFORE);
+  assert.match(preview.stdout, /^gh:\n {2}command: other$/m);
+  const { exitCode, stdout, stderr } = mcproxy(directory, 'import', '--config', directory);
+  assert.equal(exitCode, 78, stderr);
+  assert.equal(
+    readFileSync(join(directory, 'mcproxy.yml'), 'utf8'),
+    '# Ours.\nservers:\n  old: { command: mine } # stays\n  here:\n    command: h\n  gh:\n    command: other\n' +
+      '  web:\n    url: "https://e.com/mcp"\nlisten: 127.0.0.1:4321\n',
+  );
+  assert.match(stdout, /^here {2}\(from .*\.mcp\.json\)$/m);
+  assert.match(stderr, /^old: exists already/m);
+  assert.match(stderr, /^gh: .*\.claude\.json defines it in another way/m);
+  assert.match(stderr, /^bad: was left out .*UNSET_VARIABLE is not set/m);
+  assert.doesNotMatch(preview.stdout + preview.stderr + stdout + stderr, /s3cr3t/);
+  assert.equal(mcproxy(directory, 'check', '--config', directory).exitCode, 0);
+});
+
+test('a secret is written as it is, named on standard error, and never printed', () => {
+  const directory = workplace({ 'a.json': '{"mcpServers": {"gh": {"command": "g", "env": {"TOKEN": "s3cr3t"}}}}' });
+  const config = join(directory, 'new.yml');
+  const preview = mcproxy(directory, 'import', 'a.json', '--dry-run', '--config', config);
+  assert.equal(preview.exitCode, 0, preview.stderr);
+  assert.match(preview.stdout, /TOKEN: "\[hidden\]"/);
+  assert.equal(existsSync(config), false);
+  const { exitCode, stdout, stderr } = mcproxy(directory, 'import', 'a.json', '--config', config);
+  assert.equal(exitCode, 0, stderr);
+  assert.equal(readFileSync(config, 'utf8'), 'servers:\n  gh:\n    command: g\n    env:\n      TOKEN: s3cr3t\n');
+  assert.match(stderr, /^gh: holds a secret in plain text \(env TOKEN\); better write \$\{VAR\}/m);
+  assert.doesNotMatch(preview.stdout + preview.stderr + stdout + stderr, /s3cr3t/);
+});
+
+test('a file that is named must be there', () => {
+  const directory = workplace({});
+  const { exitCode, stderr } = mcproxy(directory, 'import', 'none.json');
+  assert.equal(exitCode, 78);
+  assert.match(stderr, /none\.json: does not exist/);
+});
+
+const U = 'http://127.0.0.1:4321/mcp';
+const clients = [
+  {
+    args: ['claude-code'],
+    prints: `claude mcp add --transport http mcproxy ${U} --header "Authorization: Bearer TOKEN"\n`,
+  },
+  {
+    args: ['gemini', '--server', 'old', '--token', 'mcp_x'],
+    prints: 'gemini mcp add -s user -t http -H "Authorization: Bearer mcp_x" old http://127.0.0.1:4321/old/mcp\n',
+  },
+  {
+    args: ['codex', '--url', 'https://m.example.com', '--token', 'mcp_x'],
+    prints:
+      'export MCPROXY_TOKEN=mcp_x\ncodex mcp add mcproxy --url https://m.example.com/mcp --bearer-token-env-var MCPROXY_TOKEN\n',
+  },
+];
+for (const { args, prints } of clients) {
+  test(`client-config ${args.join(' ')} prints the command to paste and nothing else`, () => {
+    const directory = workplace({ 'mcproxy.yml': BEFORE });
+    const { exitCode, stdout, stderr } = mcproxy(directory, 'client-config', ...args, '--config', directory);
+    assert.equal(exitCode, 0, stderr);
+    assert.equal(stdout, prints);
+  });
+}
+
+const headers = { Authorization: 'Bearer TOKEN' };
+const pasted = [
+  { client: 'cursor', value: { mcpServers: { mcproxy: { url: U, headers } } } },
+  { client: 'vscode', value: { servers: { mcproxy: { type: 'http', url: U, headers } } } },
+  { client: 'windsurf', value: { mcpServers: { mcproxy: { serverUrl: U, headers } } } },
+  { client: 'json', value: { mcpServers: { mcproxy: { type: 'http', url: U, headers } } } },
+  {
+    client: 'claude-desktop',
+    value: {
+      mcpServers: {
+        mcproxy: {
+          command: 'npx',
+          args: ['-y', 'mcp-remote', U, '--header', 'Authorization:${AUTH_HEADER}'],
+          env: { AUTH_HEADER: 'Bearer TOKEN' },
+        },
+      },
+    },
+  },
+];
+for (const { client, value } of pasted) {
+  test(`client-config ${client} prints JSON in the client's own form`, () => {
+    const { stdout } = mcproxy(workplace({}), 'client-config', client, '--url', U);
+    assert.deepEqual(JSON.parse(stdout), value);
+  });
+}
+
+test('an unknown client is exit 64 and names the nearest', () => {
+  const { exitCode, stdout, stderr } = mcproxy(workplace({}), 'client-config', 'cursr');
+  assert.equal(exitCode, 64);
+  assert.equal(stdout, '');
+  assert.match(stderr, /^mcproxy: there is no client "cursr"; did you mean "cursor"\?\n$/);
+});

@@ -1,0 +1,118 @@
+import assert from 'node:assert/strict';
+import test from 'node:test';
+
+import fc from 'fast-check';
+
+import { addServer, listServerNames, printServer } from '../../src/config/edit-servers.ts';
+import { findPlainSecrets, maskServer, readForeignServers } from '../../src/config/foreign-servers.ts';
+import { parseYaml, yamlToValue } from '../../src/text/yaml.ts';
+
+const server = { name: 'files', fields: { command: 'npx', args: ['-y', '@x/fs'], env: { A: '1' } } };
+const BLOCK = '  files:\n    command: npx\n    args: ["-y", "@x/fs"]\n    env:\n      A: "1"\n';
+const FLOW = '"files": {"command":"npx","args":["-y","@x/fs"],"env":{"A":"1"}}';
+
+const additions = [
+  { name: 'an empty file', before: '', after: `servers:\n${BLOCK}` },
+  {
+    name: 'settings and comments',
+    before: '# ours\nlisten: 127.0.0.1:1 # here',
+    after: `# ours\nlisten: 127.0.0.1:1 # here\nservers:\n${BLOCK}`,
+  },
+  {
+    name: 'servers before other settings',
+    before: 'servers:\n  # the first\n  a: { url: "http://a/" } # a\n\n# below\nlisten: :1\n',
+    after: `servers:\n  # the first\n  a: { url: "http://a/" } # a\n${BLOCK}\n# below\nlisten: :1\n`,
+  },
+  { name: 'servers without a value', before: 'servers:\n# end\n', after: `servers:\n${BLOCK}# end\n` },
+  { name: 'JSON', before: '{"servers": {}}', after: `{"servers": {${FLOW}}}` },
+  {
+    name: "another program's JSON",
+    before: '{\n  "mcpServers": {"a": {"command": "x"}}\n}\n',
+    after: `{\n  "mcpServers": {"a": {"command": "x"}},\n  "servers": {${FLOW}}\n}\n`,
+  },
+];
+for (const { name, before, after } of additions) {
+  test(`a server is added to ${name}, and nothing else changes`, () => {
+    assert.equal(addServer(before, server), after);
+  });
+}
+
+const refusals = [
+  { name: 'a name that is taken', text: 'servers: {files: {command: x}}', says: /defined in the file already/ },
+  { name: 'a name that mcpServers has', text: 'mcpServers: {files: {command: x}}', says: /already/ },
+  { name: 'a name that a list has', text: 'servers: [{name: files, command: x}]', says: /already/ },
+  { name: 'servers as a list', text: 'servers:\n  - name: a\n    command: x\n', says: /not a map/ },
+  { name: 'a file with problems', text: 'a: &b 1\n', says: /before it is correct: line 1/ },
+  { name: 'a list', text: '- a\n', says: /does not hold a map/ },
+];
+for (const { name, text, says } of refusals) {
+  test(`adding a server refuses ${name}`, () => {
+    assert.throws(() => addServer(text, server), { code: 'CONFIG_INVALID', message: says });
+  });
+}
+
+test('whatever the values are, the file says exactly them', () => {
+  const text = fc.string({ unit: 'binary' });
+  const fields = fc.record({ command: text, args: fc.array(text), env: fc.dictionary(text, text) });
+  fc.assert(
+    fc.property(fields, (one) => {
+      const root = parseYaml(addServer('servers:\n  a: {command: x}\n', { name: 'b', fields: one })).root;
+      // JSON, because a dictionary of fast-check has no prototype.
+      assert.equal(JSON.stringify(yamlToValue(root)), JSON.stringify({ servers: { a: { command: 'x' }, b: one } }));
+    }),
+  );
+});
+
+test('names in every spelling are known, in the form that they have here', () => {
+  const text = 'servers: {a: {}}\nmcpServers: {"b c": {}}\nmcp: {servers: {d: {}}}\n';
+  assert.deepEqual(listServerNames(text), ['a', 'b-c', 'd']);
+});
+
+const spellings = [
+  { name: 'Claude Desktop', text: '{"mcpServers": {"a": {"command": "x", "args": [1]}}}' },
+  { name: 'VS Code with comments', text: '{// c\n"servers": {"a": {"command": "x", "args": ["1",],},/* , */ },}' },
+  { name: 'VS Code settings', text: '{"mcp": {"servers": {"a": {"command": "x", "args": ["1"]}}}}' },
+  {
+    name: 'a project of Claude Code',
+    text: '{"projects": {"/p": {"mcpServers": {"a": {"command":"x","args":["1"]}}}}}',
+  },
+  { name: 'a list in YAML', text: 'servers:\n  - name: a\n    command: x\n    args: ["1"]\n' },
+];
+for (const { name, text } of spellings) {
+  test(`the servers of ${name} are read`, () => {
+    const expected = { name: 'a', original: 'a', fields: { command: 'x', args: ['1'] }, leftOut: [] };
+    assert.deepEqual(readForeignServers(text), [expected]);
+  });
+}
+
+test('a remote server is brought to our fields, and what has no meaning here is named', () => {
+  const entry = { serverUrl: 'https://a/', type: 'sse', headers: { X: 'y' }, disabled: true, autoApprove: [] };
+  const [found] = readForeignServers(JSON.stringify({ mcpServers: { 'my server': entry } })) ?? [];
+  assert.deepEqual(found, {
+    name: 'my-server',
+    original: 'my server',
+    fields: { url: 'https://a/', transport: 'sse', headers: { X: 'y' }, enabled: false },
+    leftOut: ['autoApprove'],
+  });
+});
+
+test('text that is neither JSON nor YAML gives nothing, and a map without servers none', () => {
+  assert.equal(readForeignServers('{"a": '), undefined);
+  assert.deepEqual(readForeignServers('{"a": 1, "mcpServers": 3}'), []);
+});
+
+test('secrets are found by name, by shape, in arguments and URLs; a reference is none', () => {
+  const found = {
+    name: 'a',
+    fields: {
+      url: 'https://h/?api_key=s3cr3t',
+      args: ['--token', 's3cr3t', '--db=postgres://u:s3cr3t@h/d', 'ghp_s3cr3t'],
+      env: { API_KEY: 's3cr3t', DB: 'postgres://u:s3cr3t@h/d', HOME: '/h', TOKEN: '${TOKEN}' },
+      headers: { Authorization: 'Bearer s3cr3t' },
+    },
+  };
+  assert.deepEqual(findPlainSecrets(found), ['url', 'args', 'env API_KEY', 'env DB', 'headers Authorization']);
+  const shown = printServer(maskServer(found));
+  assert.doesNotMatch(shown, /s3cr3t/);
+  assert.match(shown, /HOME: "\/h"\n +TOKEN: "\$\{TOKEN\}"/);
+});
