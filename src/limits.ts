@@ -84,8 +84,6 @@ export const RPC_DEPTH_MAX = 512;
 export const QUOTED_CHARS_MAX = 80;
 /** One captured scalar (method, name, id) of a JSON-RPC message that is read along. */
 export const SCAN_VALUE_BYTES_MAX = 1 * KIB;
-/** Nesting of a JSON message that is read along. */
-export const SCAN_DEPTH_MAX = 512;
 
 /** A configuration file. */
 export const CONFIG_BYTES_MAX = 4 * MIB;

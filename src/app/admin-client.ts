@@ -9,7 +9,7 @@ import { isAbsolute, join } from 'node:path';
 
 import { ADMIN_REPLY_BYTES_MAX, ADMIN_REPLY_MS_MAX } from '../limits.ts';
 import { EXIT, FILE_OPTIONS, SOCKET_OPTION, textOption, type Invocation } from './command.ts';
-import { loadConfig, type LoadedConfig } from './load.ts';
+import { loadNamed } from './named-files.ts';
 
 export const SERVICE_OPTIONS = { ...FILE_OPTIONS, socket: SOCKET_OPTION } as const;
 
@@ -49,16 +49,6 @@ export async function askService(invocation: Invocation, question: AdminQuestion
 export function reportNoService(invocation: Invocation, text: string): number {
   invocation.stderr.write(`mcproxy: ${text}; --socket PATH names another admin socket\n`);
   return EXIT.unavailable;
-}
-
-/** The operator's files as the options of a command name them. */
-export function loadNamed(invocation: Invocation): Promise<LoadedConfig> {
-  return loadConfig({
-    configPath: textOption(invocation, 'config'),
-    tokensPath: textOption(invocation, 'tokens'),
-    env: invocation.env,
-    overrides: {},
-  });
 }
 
 async function socketPaths(invocation: Invocation): Promise<readonly string[]> {

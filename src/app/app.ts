@@ -22,6 +22,7 @@ import { openMessagePath, type MessagePath } from './messages.ts';
 import { failureProblem, giveUpPort, stopping, type ReloadOptions, type ReloadResult } from './reload.ts';
 import { createServe, type Serve } from './serve.ts';
 import { hasServer, httpServers, isRevoked, makeSnapshot, type Snapshot } from './snapshot.ts';
+import { stackOf } from './stack.ts';
 
 export interface App {
   /** Where it listens: `http://HOST:PORT`. */
@@ -220,9 +221,7 @@ class RunningApp implements App {
     try {
       await this.#messages.reload(config);
     } catch (error) {
-      this.#options.diag.error('internal error', {
-        cause: error instanceof Error ? (error.stack ?? '') : String(error),
-      });
+      this.#options.diag.error('internal error', { cause: stackOf(error) });
     }
   }
 

@@ -18,6 +18,7 @@ import { statusCommand } from './command-status.ts';
 import { tokenCommands } from './command-token.ts';
 import { versionCommand, versionLine } from './command-version.ts';
 import { EXIT, exitCodeOf, usageError, type Command, type OptionSpec, type Surroundings } from './command.ts';
+import { stackOf } from './stack.ts';
 
 /** Every command, in the order of the help text. The first one runs when none is named. */
 export const COMMANDS: readonly Command[] = [
@@ -192,7 +193,6 @@ function reportFailure(error: unknown, surroundings: Surroundings): number {
     surroundings.stderr.write(`mcproxy: ${error.message}\n`);
     return exitCodeOf(error);
   }
-  const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
-  surroundings.stderr.write(`mcproxy: internal error, please report it: ${text}\n`);
+  surroundings.stderr.write(`mcproxy: internal error, please report it: ${stackOf(error)}\n`);
   return EXIT.internal;
 }

@@ -9,7 +9,7 @@ import { isServerName } from '../config/servers.ts';
 import type { Config } from '../model.ts';
 import { findNearest } from '../text/nearest.ts';
 import { EXIT, FILE_OPTIONS, textOption, usageError, type Command, type Invocation } from './command.ts';
-import { loadConfig } from './load.ts';
+import { loadNamed } from './named-files.ts';
 import { problemsText } from './report.ts';
 
 /** How the client shall see us. */
@@ -125,12 +125,7 @@ function givenUrl(given: string, path: string): string | undefined {
 
 /** The URL by the configuration; undefined after its problems were printed. */
 async function configuredUrl(invocation: Invocation, path: string): Promise<string | undefined> {
-  const { config, problems } = await loadConfig({
-    configPath: textOption(invocation, 'config'),
-    tokensPath: undefined,
-    env: invocation.env,
-    overrides: {},
-  });
+  const { config, problems } = await loadNamed(invocation);
   if (config === undefined) {
     invocation.stderr.write(problemsText(problems.filter((problem) => problem.severity === 'error')));
     return undefined;

@@ -12,9 +12,10 @@ import { dirname, isAbsolute, join, resolve } from 'node:path';
 import { addServer, listServerNames, printServer, type NewServer, type Plain } from '../config/edit-servers.ts';
 import { findPlainSecrets, maskServer, readForeignServers, type ForeignServer } from '../config/foreign-servers.ts';
 import { ProxyError } from '../errors.ts';
-import { EXIT, FILE_OPTIONS, flagOption, textOption, type Command, type Invocation } from './command.ts';
+import { EXIT, FILE_OPTIONS, flagOption, type Command, type Invocation } from './command.ts';
 import { editFile } from './edit-file.ts';
-import { loadConfig, type LoadedConfig, type LoadOptions } from './load.ts';
+import type { LoadedConfig } from './load.ts';
+import { loadNamed } from './named-files.ts';
 import { readOperatorFile } from './operator-file.ts';
 import { problemsText } from './report.ts';
 
@@ -59,7 +60,7 @@ export const importCommand: Command = {
     'A server whose name exists already is not changed. Exit 78: a server could not be taken over.',
   ],
   async run(invocation) {
-    const before = await load(invocation);
+    const before = await loadNamed(invocation);
     const target = before.files[0] ?? resolve('mcproxy.yml');
     const candidates = await readCandidates(invocation, target);
     if (candidates.length === 0) {
@@ -105,7 +106,7 @@ async function change(invocation: Invocation, task: Task): Promise<Outcome> {
   }
   for (const { name, file: from } of outcome.added) invocation.stdout.write(`${name}  (from ${from})\n`);
   invocation.stderr.write(`${outcome.added.length} added to ${path}.\n`);
-  if (outcome.added.length > 0) invocation.stderr.write(problemsText((await load(invocation)).problems));
+  if (outcome.added.length > 0) invocation.stderr.write(problemsText((await loadNamed(invocation)).problems));
   return outcome;
 }
 
@@ -160,7 +161,7 @@ async function tryServer(
     if (error instanceof ProxyError) return { text: undefined, why: error.message };
     throw error;
   }
-  const after = textsOf(await load(invocation, { path: known.target, text }));
+  const after = textsOf(await loadNamed(invocation, { path: known.target, text }));
   // A file that is invalid already does not hinder the change.
   if (after.length <= known.errors.length) return { text, errors: after };
   const fresh = after.filter((problem) => !known.errors.includes(problem));
@@ -231,16 +232,6 @@ function atHome(server: ForeignServer, path: string, home: string): ForeignServe
   const { cwd } = fields;
   if (typeof cwd === 'string' && !isAbsolute(cwd) && !cwd.startsWith('${')) fields['cwd'] = resolve(project, cwd);
   return { ...server, fields };
-}
-
-function load(invocation: Invocation, substitute?: LoadOptions['substitute']): Promise<LoadedConfig> {
-  return loadConfig({
-    configPath: textOption(invocation, 'config'),
-    tokensPath: textOption(invocation, 'tokens'),
-    env: invocation.env,
-    overrides: {},
-    ...(substitute === undefined ? {} : { substitute }),
-  });
 }
 
 function textsOf(loaded: LoadedConfig): string[] {

@@ -5,8 +5,9 @@
  * problems and the service keeps what it had; 69: no service to ask.
  */
 import type { Problem } from '../model.ts';
-import { askService, loadNamed, reportNoService, SERVICE_OPTIONS } from './admin-client.ts';
+import { askService, reportNoService, SERVICE_OPTIONS } from './admin-client.ts';
 import { EXIT, JSON_OPTION, flagOption, type Command, type Invocation } from './command.ts';
+import { loadNamed } from './named-files.ts';
 import { problemsText } from './report.ts';
 
 /** A reload as the admin socket tells it. */

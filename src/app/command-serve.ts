@@ -31,6 +31,7 @@ import { startDemo, type Demo } from './demo.ts';
 import { loadConfig, type LoadedConfig } from './load.ts';
 import type { ReloadOptions, ReloadResult } from './reload.ts';
 import { problemsText } from './report.ts';
+import { stackOf } from './stack.ts';
 import { loadStateKey } from './state-key.ts';
 import { catchSignals, type Signals } from './signals.ts';
 import { watchFiles, type FileWatch } from './watch.ts';
@@ -280,8 +281,4 @@ function isJournal(env: NodeJS.ProcessEnv): boolean {
   } catch {
     return false;
   }
-}
-
-function stackOf(error: unknown): string {
-  return error instanceof Error ? (error.stack ?? error.message) : String(error);
 }

@@ -24,7 +24,8 @@ import {
   type Invocation,
 } from './command.ts';
 import { editFile } from './edit-file.ts';
-import { loadConfig, type LoadedConfig, type LoadOptions } from './load.ts';
+import type { LoadedConfig } from './load.ts';
+import { loadNamed } from './named-files.ts';
 import { readOperatorFile, sha256 } from './operator-file.ts';
 import { problemsText } from './report.ts';
 
@@ -98,7 +99,7 @@ const list: Command = {
   options: { json: JSON_OPTION, ...FILE_OPTIONS },
   positionals: { min: 0, max: 0 },
   async run(invocation) {
-    const { tokensFile } = await load(invocation);
+    const { tokensFile } = await loadNamed(invocation);
     const file = await readOperatorFile(tokensFile);
     if (file.state === 'unusable') throw new ProxyError('CONFIG_INVALID', `${tokensFile}: ${file.text}: ${file.fix}`);
     const users = file.state === 'read' ? listUsers(file.text) : [];
@@ -142,10 +143,10 @@ async function issue(
 
 /** Edits tokens.yml and returns the path that was written. @throws {ProxyError} CONFIG_INVALID */
 async function changeTokens(invocation: Invocation, edit: (text: string) => string): Promise<string> {
-  const before = await load(invocation);
+  const before = await loadNamed(invocation);
   const path = await editFile(before.tokensFile, async (text) => {
     const edited = edit(text);
-    const after = await load(invocation, { path: before.tokensFile, text: edited });
+    const after = await loadNamed(invocation, { path: before.tokensFile, text: edited });
     // A file that is invalid already (a variable that only the service has, say) does not hinder the change.
     if (isValid(before) && !isValid(after)) {
       const reason = 'nothing was written, because the change would make the configuration invalid:';
@@ -153,7 +154,7 @@ async function changeTokens(invocation: Invocation, edit: (text: string) => stri
     }
     return edited;
   });
-  const written = await load(invocation);
+  const written = await loadNamed(invocation);
   invocation.stderr.write(problemsText(errorsOf(written)));
   return path;
 }
@@ -173,16 +174,6 @@ async function tellService(invocation: Invocation): Promise<void> {
   } else {
     invocation.stderr.write('The running service keeps its old configuration; `mcproxy reload` says why.\n');
   }
-}
-
-function load(invocation: Invocation, substitute?: LoadOptions['substitute']): Promise<LoadedConfig> {
-  return loadConfig({
-    configPath: textOption(invocation, 'config'),
-    tokensPath: textOption(invocation, 'tokens'),
-    env: invocation.env,
-    overrides: {},
-    ...(substitute === undefined ? {} : { substitute }),
-  });
 }
 
 function errorsOf(loaded: LoadedConfig): LoadedConfig['problems'] {

@@ -17,6 +17,7 @@ import { openRemotePeer } from '../upstream/remote-peer.ts';
 import { openStdioPeer } from '../upstream/stdio-peer.ts';
 import type { UpstreamPool } from '../upstream/pool.ts';
 import type { RoutePart } from './routes.ts';
+import { stackOf } from './stack.ts';
 import { VERSION } from './version.ts';
 
 export interface MessagePathOptions {
@@ -85,8 +86,4 @@ export function openMessagePath(options: MessagePathOptions): MessagePath {
     drain: () => downstream.close(),
     close: () => gateway.close(),
   };
-}
-
-function stackOf(error: unknown): string {
-  return error instanceof Error ? (error.stack ?? error.message) : String(error);
 }

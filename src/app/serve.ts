@@ -28,6 +28,7 @@ import { beginExchange, createRegistry, emptyEntry, type OpenExchanges } from '.
 import type { MessagePath } from './messages.ts';
 import { choosePath, findRoute, METHODS, type Route } from './routes.ts';
 import type { Snapshot } from './snapshot.ts';
+import { stackOf } from './stack.ts';
 
 export interface ServeOptions {
   readonly clock: Clock;
@@ -228,8 +229,7 @@ function answerThrown(exchange: Exchange, thrown: unknown, diag: Diag): void {
 }
 
 function reportInternal(diag: Diag, exchange: Exchange, error: ProxyError): void {
-  const cause = error.cause instanceof Error ? (error.cause.stack ?? error.cause.message) : String(error.cause);
-  diag.error('internal error', { request_id: exchange.entry.requestId, cause });
+  diag.error('internal error', { request_id: exchange.entry.requestId, cause: stackOf(error.cause) });
 }
 
 interface MalformedOptions extends ServeOptions {

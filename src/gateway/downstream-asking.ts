@@ -8,7 +8,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import { isObject } from '../mcp/jsonrpc.ts';
-import { mayAsk } from '../mcp/modern-message.ts';
+import { mayAsk } from '../mcp/questions.ts';
 import type { LegacyRevision } from '../mcp/protocol.ts';
 import type { InputRequest, JsonObject, McpOutcome } from '../mcp/waist.ts';
 import type { Questions, QuestionAnswer, Tell } from './downstream-questions.ts';

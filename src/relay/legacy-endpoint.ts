@@ -7,6 +7,7 @@
  */
 import type { Sealer } from '../auth/seal.ts';
 import { ProxyError } from '../errors.ts';
+import { endpointPath } from '../upstream/elsewhere.ts';
 
 export interface EndpointScope {
   readonly serverName: string;
@@ -24,21 +25,8 @@ export function announceEndpoint(
   ours: { sealer: Sealer; prefix: string; scope: EndpointScope },
 ): string {
   const { sealer, prefix, scope } = ours;
-  let url: URL;
-  try {
-    url = new URL(uri, base);
-  } catch (cause) {
-    throw new ProxyError('UPSTREAM_PROTOCOL', `server ${scope.serverName} announced an endpoint that is no URL`, {
-      cause,
-    });
-  }
-  if (url.origin !== base.origin) {
-    throw new ProxyError(
-      'UPSTREAM_PROTOCOL',
-      `server ${scope.serverName} announced an endpoint at another origin; refused`,
-    );
-  }
-  const handle = sealer.seal(url.pathname + url.search, context(scope));
+  const path = endpointPath(uri, base, scope.serverName);
+  const handle = sealer.seal(path, context(scope));
   return `${prefix}/${scope.serverName}/messages?sessionId=${handle}`;
 }
 

@@ -18,6 +18,7 @@ import { sendFailure, streamThrough, type StreamOptions } from '../http/reply.ts
 import type { Clock, HttpServerConfig } from '../model.ts';
 import { connectionTokens, HOP_BY_HOP, parseMediaType } from '../text/headers.ts';
 import { createEndpointRewriter } from '../text/sse-endpoint.ts';
+import { redirectError } from '../upstream/elsewhere.ts';
 import type { Attempt, Outbound, OutboundBody } from '../upstream/forward.ts';
 import { outboundFields } from '../upstream/outbound.ts';
 import type { HttpUpstream } from '../upstream/pool.ts';
@@ -269,11 +270,7 @@ function refuseHead(head: IncomingMessage, target: RelayTarget, method: string):
     return new ProxyError('UPSTREAM_CREDENTIAL', message);
   }
   if (status >= 300 && status < 400 && status !== 304 && head.headers.location !== undefined) {
-    const to = locationText(head.headers.location, target.upstream.url);
-    return new ProxyError(
-      'UPSTREAM_PROTOCOL',
-      `server ${server.name} redirects to ${to}; set its url to where it really is`,
-    );
+    return redirectError(server.name, head.headers.location, target.upstream.url);
   }
   const isStream = parseMediaType(head.headers['content-type'] ?? '')?.type === 'text/event-stream';
   if (method === 'GET' && isStream && isCoded(head)) {
@@ -282,16 +279,6 @@ function refuseHead(head: IncomingMessage, target: RelayTarget, method: string):
     return new ProxyError('UPSTREAM_PROTOCOL', message);
   }
   return undefined;
-}
-
-/** A redirect target without query and userinfo, which may hold secrets. */
-function locationText(location: string, base: URL): string {
-  try {
-    const url = new URL(location, base);
-    return url.origin + url.pathname;
-  } catch {
-    return 'an invalid URL';
-  }
 }
 
 function outcomeOf(status: number): 'ok' | 'client_error' | 'upstream_error' {

@@ -12,6 +12,7 @@ import { ProxyError } from '../errors.ts';
 import type { Clock, HttpServerConfig } from '../model.ts';
 import type { JsonObject } from '../mcp/waist.ts';
 import { parseMediaType, parseTraceparent } from '../text/headers.ts';
+import { redirectError } from './elsewhere.ts';
 import type { Attempt } from './forward.ts';
 import { outboundFields } from './outbound.ts';
 import type { HttpUpstream } from './pool.ts';
@@ -135,9 +136,7 @@ function refusal({ server, upstream }: RemoteOptions, { head, status }: HttpAnsw
     return new ProxyError('UPSTREAM_CREDENTIAL', credentialText(server, status), { data: { notProcessed: true } });
   }
   if (status >= 300 && status < 400) {
-    const to = locationText(head.headers.location, upstream.url);
-    const text = `server ${server.name} redirects to ${to}; set its url to where it really is`;
-    return new ProxyError('UPSTREAM_PROTOCOL', text);
+    return redirectError(server.name, head.headers.location, upstream.url);
   }
   if ((head.headers['content-encoding'] ?? 'identity').toLowerCase() !== 'identity') {
     const text = `server ${server.name} compresses its answer though mcproxy asks it not to`;
@@ -155,13 +154,6 @@ function credentialText({ name, credential }: HttpServerConfig, status: number):
     default:
       return `server ${name} refused the credential configured for it (HTTP ${status})`;
   }
-}
-
-/** A redirect target without query and userinfo, which may hold secrets. */
-function locationText(location: string | undefined, base: URL): string {
-  if (location === undefined || !URL.canParse(location, base.href)) return 'an invalid URL';
-  const url = new URL(location, base);
-  return url.origin + url.pathname;
 }
 
 /** What an HTTP status without a usable body means. 4xx: refused. 429 and 503: not now. Others: unknown. */

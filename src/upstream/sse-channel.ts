@@ -11,6 +11,7 @@ import { ProxyError } from '../errors.ts';
 import { REFUSAL_BYTES_MAX, SSE_ENDPOINT_MS_MAX } from '../limits.ts';
 import type { ChannelEvents, JsonObject } from '../mcp/waist.ts';
 import type { SseEvent } from '../text/sse.ts';
+import { endpointPath } from './elsewhere.ts';
 import { asNotProcessed, askHttp, asUncertain, statusError, type HttpAnswer, type RemoteOptions } from './mcp-http.ts';
 import { drain, messagesOfEvent, readEventStream } from './mcp-reply.ts';
 import type { RemoteChannel } from './streamable-channel.ts';
@@ -134,23 +135,6 @@ class SseChannel implements RemoteChannel {
     if (this.#endpoint === undefined) this.#onEndpoint(error);
     else this.#events.onClose(error);
   }
-}
-
-/**
- * Path and query of the endpoint that a server announces, which may be relative to the stream's URL.
- *
- * @throws {ProxyError} UPSTREAM_PROTOCOL for another origin, which would be sent the user's credential, or no URL
- */
-export function endpointPath(uri: string, base: URL, serverName: string): string {
-  if (!URL.canParse(uri, base.href)) {
-    throw new ProxyError('UPSTREAM_PROTOCOL', `server ${serverName} announced an endpoint that is no URL`);
-  }
-  const url = new URL(uri, base);
-  if (url.origin !== base.origin) {
-    const text = `server ${serverName} announced an endpoint at another origin; refused`;
-    throw new ProxyError('UPSTREAM_PROTOCOL', text);
-  }
-  return url.pathname + url.search;
 }
 
 function endedError(serverName: string): ProxyError {
