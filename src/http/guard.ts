@@ -133,7 +133,8 @@ function readTarget(target: string, prefix: string): GuardedTarget {
   ) {
     throw new ProxyError('REQUEST_INVALID', 'the path must be plain: no escapes, no empty or dot segments');
   }
-  if (/[#\\]/.test(query)) throw new ProxyError('REQUEST_INVALID', 'the query has characters that must be escaped');
+  if (/[^\x21-\x7e]|[#\\]/.test(query))
+    throw new ProxyError('REQUEST_INVALID', 'the query has characters that must be escaped');
   if (namesAccessToken(query)) {
     throw new ProxyError('REQUEST_INVALID', 'a token in the query is not accepted; send Authorization: Bearer TOKEN');
   }

@@ -116,6 +116,15 @@ for (const { target, prefix, path, query } of targets) {
   });
 }
 
+for (const query of ['?é', '?#', '?\\']) {
+  test(`the query ${query}, which has to be escaped, is refused`, () => {
+    assert.equal(
+      codeOf(() => guardHead(asked(`/a/mcp${query}`), POLICY)),
+      'REQUEST_INVALID',
+    );
+  });
+}
+
 test('whatever the target, a path that passes has one reading', () => {
   const piece = fc.constantFrom(
     '/',
