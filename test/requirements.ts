@@ -6,6 +6,8 @@
  * used again for another promise.
  */
 
+import { PROTOCOL_CASES } from './protocol-cases.ts';
+
 export interface Requirement {
   readonly source: string;
   readonly text: string;
@@ -261,6 +263,7 @@ export const REQUIREMENTS = {
   ...from('README.md, operating', SHUTDOWN),
   ...from('MCP 2025-11-25 transports#security-warning; RFC 9110 §15.5; RFC 9112 §11.2', GUARD),
   ...from('src/README.md; MCP 2025-11-25 transports', GATEWAY),
+  ...from('MCP 2024-11-05 … 2026-07-28, all pages; see the comments of the tests', PROTOCOL_CASES),
   ...from('README.md, operating', CHECK),
   ...from("MCP conformance suite; the peers' own documentation", CONTRACT),
 };
