@@ -181,6 +181,12 @@ export const SUBSCRIBE_MS_MAX = 10 * SECOND;
  * `mcp__mcproxy__` (14) before it when they call this server `mcproxy`.
  */
 export const EXPOSED_NAME_CHARS_MAX = 50;
+/** A name or URI of a server with filters; a longer one is not shown, so that comparing it cannot take long. */
+export const FILTERED_CHARS_MAX = 8 * KIB;
+/** One pattern of a filter. */
+export const GLOB_CHARS_MAX = 256;
+/** Names that had to give way to another server's, as told in the diagnostic log and in `status`. */
+export const NAME_CONFLICT_COUNT_MAX = 1_000;
 /** How long a merged list waits for a server of which nothing is known yet; what comes later is told as a change. */
 export const CATALOG_FIRST_MS_MAX = 5 * SECOND;
 /** How long a merged list waits for a server whose last known list can stand in. */

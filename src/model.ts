@@ -31,6 +31,39 @@ export interface Timeouts {
 /** `auto` asks the server; the others skip the question (protocol.md §2.4). */
 export type TransportKind = 'auto' | 'streamable' | 'sse' | 'stdio';
 
+/** Which items clients see; patterns with `*` and `?`. */
+export interface ItemFilter {
+  /** Undefined: all. */
+  readonly allow: readonly string[] | undefined;
+  /** Wins over `allow`. */
+  readonly deny: readonly string[];
+}
+
+/** A value for an argument of tools that the client does not see. */
+export interface ArgumentRule {
+  /** The name of a tool, or a pattern. */
+  readonly tool: string;
+  readonly argument: string;
+  /** `forced` overwrites what the client sends; `default` stands in where it sends none. */
+  readonly mode: 'forced' | 'default';
+  /** Any JSON value. */
+  readonly value: unknown;
+}
+
+/** What clients see of a server, by the server's own names. */
+export interface ExposureConfig {
+  /** Stands with `__` before its names in the merged view; empty: they stand alone. */
+  readonly prefix: string;
+  readonly tools: ItemFilter;
+  readonly prompts: ItemFilter;
+  /** Over URIs, and over the texts of URI templates. */
+  readonly resources: ItemFilter;
+  /** Tools that are shown under another name, before the prefix. */
+  readonly rename: readonly (readonly [own: string, shown: string])[];
+  readonly describe: readonly (readonly [own: string, text: string])[];
+  readonly arguments: readonly ArgumentRule[];
+}
+
 interface ServerCommon {
   /** `[A-Za-z0-9_-]{1,32}`, the first path segment of its URL. */
   readonly name: string;
@@ -38,6 +71,7 @@ interface ServerCommon {
   readonly timeouts: Timeouts;
   /** Attempts after the first, 0…`RETRY_COUNT_MAX`. */
   readonly retries: number;
+  readonly exposure: ExposureConfig;
 }
 
 export interface HttpServerConfig extends ServerCommon {

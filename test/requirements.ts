@@ -198,6 +198,7 @@ const GATEWAY = {
   'gateway.matrix.roots': 'Every kind of client is asked for its roots through one endpoint, at every kind of server.',
   'gateway.matrix.changes':
     'Every kind of client hears that a list changed through one endpoint, at every kind of server.',
+  'files.exposure': 'Rules for what clients see that are wrong or contradict each other are problems with their place.',
   'gateway.isolation.calls': 'Calls of different users never see anything of each other, whatever ids they have.',
   'gateway.isolation.lists': 'A user sees and calls only what is theirs.',
   'gateway.isolation.sessions': 'A session id of another user is 404, like one that never was.',

@@ -9,6 +9,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
+import { plainExposure } from '../config/exposure.ts';
 import type { Config, HttpServerConfig } from '../model.ts';
 import { LATEST_LEGACY, isRevision, eraOfRevision, META, MODERN_REVISIONS } from '../mcp/protocol.ts';
 import { makeSecret } from '../text/secret.ts';
@@ -38,6 +39,7 @@ export async function startDemo(base: Config): Promise<Demo> {
     url: `http://127.0.0.1:${port}/mcp`,
     credential: { type: 'bearer', token: makeSecret(credential) },
     credentialFrom: 'user',
+    exposure: plainExposure('demo'),
     headers: [],
     caFile: undefined,
     retries: 3,

@@ -132,7 +132,8 @@ function visit(task: Task, map: YamlMap, prefix: string): void {
     const name = prefix + pair.name;
     const field = canonical(task.table, name);
     const isBlock = names.some((known) => known.startsWith(`${name}.`));
-    if (field === undefined && !isBlock) {
+    const isOther = task.options.foreign === true && pair.value.kind !== 'map' && !isNothing(pair.value);
+    if (field === undefined && (!isBlock || isOther)) {
       const local = names
         .filter((known) => known.startsWith(prefix))
         .map((known) => known.slice(prefix.length).split('.', 1)[0] ?? '');

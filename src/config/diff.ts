@@ -88,8 +88,10 @@ function changedParts(old: ServerConfig, now: ServerConfig): string[] {
 
 /** Everything that makes a server what it is, comparable; the result holds secrets and stays in this file. */
 function partsOf(server: ServerConfig): Record<string, unknown> {
-  const { kind, transport, timeouts, retries } = server;
-  const shared = { kind, transport, timeouts, retries };
+  const { kind, transport, timeouts, retries, exposure } = server;
+  const { prefix, tools, prompts, resources, rename, describe, arguments: rules } = exposure;
+  const shown = { prefix, tools: { ...tools, rename, describe, rules }, prompts, resources };
+  const shared = { kind, transport, timeouts, retries, ...shown };
   if (server.kind === 'http') {
     const { url, credential, headers, caFile } = server;
     return { ...shared, url, credential: revealCredential(credential), headers: revealPairs(headers), ca_file: caFile };

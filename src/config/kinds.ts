@@ -4,6 +4,7 @@
  * The same readers serve files, environment and command line. A reader returns undefined for text that is not of its
  * kind; ranges are the schema's. Nothing here touches the network: names are checked for their shape only.
  */
+import { GLOB_CHARS_MAX, SERVER_NAME_CHARS_MAX } from '../limits.ts';
 import { parseDuration } from '../text/duration.ts';
 
 /** What `listen` says; a part that is not written is undefined. */
@@ -25,11 +26,15 @@ export const READERS = {
   url: { read: readUrl, expects: 'an http:// or https:// URL, without user name and password' },
   host: { read: readHost, expects: 'a host name, such as mcp.example.com, or "*"' },
   origin: { read: readOrigin, expects: 'an origin, such as https://app.example.com, or "*"' },
+  glob: { read: readGlob, expects: `a pattern of 1 to ${GLOB_CHARS_MAX} characters, such as read_* or "*"` },
+  label: { read: readLabel, expects: `up to ${SERVER_NAME_CHARS_MAX} characters A-Z a-z 0-9 _ -, or ""` },
   block: { read: readBlock, expects: 'an address or CIDR block, such as 10.0.0.0/8' },
 } as const;
 
 export type ScalarKind = keyof typeof READERS;
 export type ScalarValue<K extends ScalarKind> = Exclude<ReturnType<(typeof READERS)[K]['read']>, undefined>;
+
+const LABEL = new RegExp(`^[A-Za-z0-9_-]{0,${SERVER_NAME_CHARS_MAX}}$`);
 
 const FLAGS = new Map([
   ['true', true],
@@ -134,6 +139,14 @@ function readOrigin(text: string): string | undefined {
   const url = parseUrl(trimmed);
   if (url === undefined) return undefined;
   return url.origin === 'null' ? trimmed.toLowerCase() : url.origin;
+}
+
+function readGlob(text: string): string | undefined {
+  return text.length > 0 && text.length <= GLOB_CHARS_MAX ? text : undefined;
+}
+
+function readLabel(text: string): string | undefined {
+  return LABEL.test(text) ? text : undefined;
 }
 
 function readBlock(text: string): string | undefined {

@@ -10,6 +10,7 @@ import { HEARTBEAT_MS_DEFAULT, HEARTBEAT_MS_MIN, IDLE_MS_DEFAULT, RETRY_COUNT_DE
 import { RETRY_COUNT_MAX, SHUTDOWN_GRACE_MS_DEFAULT, START_MS_DEFAULT } from '../limits.ts';
 import { formatDuration } from '../text/duration.ts';
 import type { ScalarKind } from './kinds.ts';
+import { EXPOSURE } from './schema-exposure.ts';
 
 /**
  * Besides the scalars of `kinds.ts`: `secret` a text that is never shown, `word` one of `words`, `list` several of
@@ -286,6 +287,7 @@ export const SERVER = {
     unit: 'path of a PEM file, relative to this file',
     when: 'Set it when the server has a certificate of a private authority.',
   },
+  ...EXPOSURE,
 } as const satisfies Table;
 
 /** `auth` of a server when it is a map. */

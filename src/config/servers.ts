@@ -11,6 +11,7 @@ import type { HttpServerConfig, ServerConfig, StdioServerConfig, Timeouts } from
 import type { YamlNode } from '../text/yaml.ts';
 import { decodeCredential, type CredentialSaid } from './credential.ts';
 import { decodeMap, type Decoded, type Pair, type Values } from './decode.ts';
+import { changesItems, decodeExposure, placeOfChange, resolveExposure, type ExposureSaid } from './exposure.ts';
 import { READERS } from './kinds.ts';
 import { isPlainName, shownName, showName, type FileProblems, type Place } from './problems.ts';
 import { readText, type Reading } from './reading.ts';
@@ -24,6 +25,7 @@ export interface ServerDraft {
   readonly reading: Reading;
   readonly fields: Decoded<typeof SERVER>;
   readonly said: CredentialSaid;
+  readonly exposure: ExposureSaid;
   /** From a file of another program. */
   readonly foreign: boolean;
   /** Nothing is said but the name. */
@@ -99,6 +101,7 @@ export function decodeServer(
   if (fields.url !== undefined) addUrlSecrets(reading.secrets, fields.url.value);
   if (fields.env !== undefined) addPairSecrets(reading.secrets, fields.env.value);
   if (fields.args !== undefined) addArgumentSecrets(reading.secrets, fields.args.value);
+  const exposure = decodeExposure(reading, fields);
   const empty = Object.keys(fields).length === 0;
   const { foreign } = options;
   return {
@@ -107,6 +110,7 @@ export function decodeServer(
     reading,
     fields,
     said,
+    exposure,
     foreign,
     empty,
     broken: reading.problems.errorCount() > before,
@@ -213,6 +217,14 @@ function resolveHttp(draft: ServerDraft, ground: Ground): HttpServerConfig | und
   const credential = own ?? trusted?.credential ?? { type: 'none' };
   const ownFrom = ground.personal ? 'user' : 'shared';
   const from = own === undefined ? (trusted?.credentialFrom ?? 'none') : ownFrom;
+  const exposure = resolveExposure(draft.exposure, { serverName: draft.name, base: base?.exposure });
+  if (credential.type === 'passthrough' && changesItems(exposure)) {
+    draft.reading.problems.error(placeOfChange(draft.exposure) ?? draft.at, {
+      text: 'a passthrough server cannot have filters or changed tools: what it says is passed on byte for byte',
+      fix: 'give it a credential in place of passthrough, or delete this',
+    });
+    return undefined;
+  }
   const timeouts = resolveTimeouts(draft, ground);
   const { transport } = fields;
   return {
@@ -224,6 +236,7 @@ function resolveHttp(draft: ServerDraft, ground: Ground): HttpServerConfig | und
         ? { ...timeouts, firstByteMs: fields.timeout.value }
         : timeouts,
     retries: fields.retries?.value ?? base?.retries ?? ground.defaults.retries ?? RETRY_COUNT_DEFAULT,
+    exposure,
     transport: transport === undefined || transport.value === 'stdio' ? (base?.transport ?? 'auto') : transport.value,
     url,
     credential,
@@ -254,6 +267,7 @@ function resolveStdio(draft: ServerDraft, ground: Ground): StdioServerConfig | u
     enabled: isEnabled(draft, base),
     timeouts: resolveTimeouts(draft, ground),
     retries: fields.retries?.value ?? base?.retries ?? ground.defaults.retries ?? RETRY_COUNT_DEFAULT,
+    exposure: resolveExposure(draft.exposure, { serverName: draft.name, base: base?.exposure }),
     transport: 'stdio',
     command,
     args: fields.args?.value ?? base?.args ?? [],

@@ -10,6 +10,7 @@ import type { Principal, ServerConfig } from '../model.ts';
 import { findNearest } from '../text/nearest.ts';
 import type { YamlNode, YamlPair } from '../text/yaml.ts';
 import { decodeMap, type Decoded, type Values } from './decode.ts';
+import { NOTHING_SAID } from './exposure.ts';
 import { shownName, showName, type Place } from './problems.ts';
 import { isNothing, isReference, readText, type Reading } from './reading.ts';
 import { USER, type SETTINGS } from './schema.ts';
@@ -188,6 +189,7 @@ function bareDraft(reading: Reading, name: string, at: Place): ServerDraft {
     reading,
     fields: {},
     said: { credential: undefined, headers: [], at: undefined },
+    exposure: NOTHING_SAID,
     foreign: false,
     empty: true,
     broken: false,

@@ -1,6 +1,7 @@
 /**
  * What the tests of the remote transports start from: options for a server at a URL, and a conversation that records.
  */
+import { plainExposure } from '../../src/config/exposure.ts';
 import type { HttpServerConfig } from '../../src/model.ts';
 import type { ChannelEvents, JsonObject, MessageChannel } from '../../src/mcp/waist.ts';
 import type { RemoteOptions } from '../../src/upstream/mcp-http.ts';
@@ -26,6 +27,7 @@ export async function remoteAt(cleanup: Cleanup, url: string, spec: RemoteSpec =
     enabled: true,
     timeouts: { connectMs: 2_000, firstByteMs: 10_000, idleMs: 10_000 },
     retries: 0,
+    exposure: plainExposure('peer'),
     transport: 'auto',
     url,
     credential: { type: 'none' },

@@ -4,6 +4,7 @@
  * A scripted peer answers lists from its `offer`, echoes calls unless the test says otherwise, records what it was
  * asked, and tells changes when the test wants it to.
  */
+import { plainExposure } from '../../src/config/exposure.ts';
 import { ProxyError } from '../../src/errors.ts';
 import type { ChangeEvent, JsonObject, McpOutcome, McpRequest } from '../../src/mcp/waist.ts';
 import type { Clock, Config, HttpServerConfig, Principal, ServerConfig, StdioServerConfig } from '../../src/model.ts';
@@ -112,6 +113,7 @@ export function httpServer(name: string, more: Partial<HttpServerConfig> = {}): 
     enabled: true,
     timeouts: TIMEOUTS,
     retries: 0,
+    exposure: plainExposure(name),
     transport: 'auto',
     url: `https://${name}.example/mcp`,
     credential: { type: 'none' },
@@ -129,6 +131,7 @@ export function stdioServer(name: string, more: Partial<StdioServerConfig> = {})
     enabled: true,
     timeouts: TIMEOUTS,
     retries: 0,
+    exposure: plainExposure(name),
     transport: 'stdio',
     command: name,
     args: [],

@@ -4,6 +4,7 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
+import { plainExposure } from '../../src/config/exposure.ts';
 import type { StdioServerConfig } from '../../src/model.ts';
 import type { JsonObject } from '../../src/mcp/waist.ts';
 import { spawnChild, type Child } from '../../src/upstream/child.ts';
@@ -21,6 +22,7 @@ export function stdioServer(script: string, changes: Partial<StdioServerConfig> 
     enabled: true,
     timeouts: { connectMs: 5_000, firstByteMs: 5_000, idleMs: 5_000 },
     retries: 0,
+    exposure: plainExposure('peer'),
     command: process.execPath,
     args: [`${PEERS}${script}`],
     env: [],

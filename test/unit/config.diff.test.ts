@@ -39,6 +39,12 @@ const cases: { name: string; replace: [string, string][]; expected: string[] }[]
     replace: [['secret-3', 'secret-9']],
     expected: ['user alice: credential for a changed'],
   },
+  { name: 'a prefix', replace: [['command: x', 'command: x, prefix: ""']], expected: ['server b: prefix changed'] },
+  {
+    name: 'what is shown of a server',
+    replace: [['command: x', 'command: x, tools: { arguments: { t: { a: 1 } } }, resources: { deny: [a] }']],
+    expected: ['server b: tools changed', 'server b: resources changed'],
+  },
   { name: 'a token', replace: [[A, `sha256:${'c'.repeat(64)}`]], expected: ['user alice: token changed'] },
   {
     name: 'a role',
