@@ -198,6 +198,19 @@ const GATEWAY = {
   'gateway.matrix.roots': 'Every kind of client is asked for its roots through one endpoint, at every kind of server.',
   'gateway.matrix.changes':
     'Every kind of client hears that a list changed through one endpoint, at every kind of server.',
+  'gateway.names.unique': 'Exposed names fit, are unique and lead back, whatever prefixes and tools there are.',
+  'gateway.names.no-prefix': 'Without prefix names are as the server has them, and take no name of another prefix.',
+  'gateway.names.shared-prefix':
+    'Of servers that share a prefix the first keeps a name, later ones get a suffix, and nothing is hidden.',
+  'gateway.names.conflicts': 'A name that had to give way is told once in the diagnostic log, and in status.',
+  'gateway.exposure.filter': 'What allow and deny hide is in no list and answers like what does not exist.',
+  'gateway.exposure.transform': 'Tools are renamed and described as configured, and all else of them stays as it is.',
+  'gateway.exposure.arguments': 'Forced and default arguments reach the server and are not in the schema.',
+  'gateway.exposure.headers': 'Mirrored headers go by what the client sees here and by what the server gets there.',
+  'gateway.exposure.resources':
+    'A hidden resource is neither listed nor read, subscribed to or told of, however it is spelt.',
+  'gateway.exposure.log': 'The log names a renamed or hidden tool as its server does.',
+  'gateway.exposure.reload': 'What clients see of a server changes without a restart of it, and clients are told.',
   'files.exposure': 'Rules for what clients see that are wrong or contradict each other are problems with their place.',
   'gateway.isolation.calls': 'Calls of different users never see anything of each other, whatever ids they have.',
   'gateway.isolation.lists': 'A user sees and calls only what is theirs.',

@@ -326,6 +326,7 @@ class RunningApp implements App {
       readiness: this.#readiness(),
       servers: [...config.servers.values()].map(({ name, kind, enabled }) => ({ name, kind, enabled })),
       peers: this.#messages.status(),
+      name_conflicts: this.#messages.conflicts(),
       users: config.principals.length,
       open_exchanges: this.#serve.open.size,
       entries: this.#seq,

@@ -45,6 +45,8 @@ export interface MessagePath {
   /** Ends the streams and sessions of somebody who may no longer come in. */
   endPrincipal(principalId: string): void;
   status(): readonly JsonObject[];
+  /** As in `Gateway.conflicts`. */
+  conflicts(): readonly JsonObject[];
   /** Ends all streams with their closing results. */
   drain(): void;
   close(): Promise<void>;
@@ -83,6 +85,7 @@ export function openMessagePath(options: MessagePathOptions): MessagePath {
     reload: (next) => gateway.reload(next),
     endPrincipal: (principalId) => downstream.endPrincipal(principalId),
     status: () => gateway.status(),
+    conflicts: () => gateway.conflicts(),
     drain: () => downstream.close(),
     close: () => gateway.close(),
   };

@@ -4,6 +4,7 @@
  * The table of URLs in the README is this file in prose. A path is compared as it is: the guard let only plain ones
  * pass. Whether the caller may go there is decided later.
  */
+import { changesItems } from '../config/exposure.ts';
 import type { ServerConfig } from '../model.ts';
 
 export type RoutePart = 'mcp' | 'sse' | 'messages';
@@ -40,7 +41,8 @@ export const METHODS: Readonly<Record<RoutePart, readonly string[]>> = {
 
 /**
  * Which path serves a part of one server: bytes are relayed where client and server speak the same transport, else
- * messages are translated. Passthrough is relayed always, because only the relay leaves the client's token in place.
+ * messages are translated. Passthrough is relayed always, because only the relay leaves the client's token in place;
+ * what is shown otherwise than the server says it never is.
  *
  * @param fallsBack a GET without a session: a client that found no Streamable HTTP here and tries HTTP+SSE at the same
  * URL (MCP 2025-11-25 transports, Backwards Compatibility)
@@ -48,6 +50,7 @@ export const METHODS: Readonly<Record<RoutePart, readonly string[]>> = {
 export function choosePath(server: ServerConfig, part: RoutePart, fallsBack: boolean): 'relay' | 'messages' {
   if (server.kind === 'stdio') return 'messages';
   if (server.credential.type === 'passthrough') return 'relay';
+  if (changesItems(server.exposure)) return 'messages';
   if (server.transport === 'sse') return part === 'mcp' && !fallsBack ? 'messages' : 'relay';
   return server.transport === 'streamable' && part !== 'mcp' ? 'messages' : 'relay';
 }

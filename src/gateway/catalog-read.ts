@@ -42,6 +42,10 @@ export const LISTS: Readonly<Record<ListKind, ListSpec>> = {
   },
 };
 
+export const KIND_OF_METHOD: ReadonlyMap<string, ListKind> = new Map(
+  (Object.keys(LISTS) as ListKind[]).map((kind) => [LISTS[kind].method, kind]),
+);
+
 /** One list as the server gave it, without items that cannot be used. */
 export interface ServerList {
   readonly items: readonly JsonObject[];

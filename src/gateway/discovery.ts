@@ -8,7 +8,7 @@
  */
 import { INSTRUCTIONS_CHARS_MAX } from '../limits.ts';
 import { isObject } from '../mcp/jsonrpc.ts';
-import { NAME_SEPARATOR } from '../mcp/names.ts';
+import { prefixText } from '../mcp/names.ts';
 import { TASKS_EXTENSION } from '../mcp/protocol.ts';
 import type { JsonObject, ServerCard } from '../mcp/waist.ts';
 import type { Down } from './member-health.ts';
@@ -20,6 +20,7 @@ export interface Discovery {
 
 export interface Introduction {
   readonly serverName: string;
+  readonly prefix: string;
   /** Undefined when it has not said anything yet. */
   readonly card: ServerCard | undefined;
   readonly down: Down | undefined;
@@ -69,10 +70,11 @@ export function discoveryOf(card: ServerCard): Discovery {
 }
 
 function mergeInstructions(introductions: readonly Introduction[]): string | undefined {
-  const parts = introductions.flatMap(({ serverName, card }) => {
+  const parts = introductions.flatMap(({ serverName, prefix, card }) => {
     const text = card?.instructions?.trim() ?? '';
     if (text === '') return [];
-    const heading = `## ${serverName} (its names begin with ${serverName}${NAME_SEPARATOR})`;
+    const names = prefix === '' ? 'its names have no prefix' : `its names begin with ${prefixText(prefix)}`;
+    const heading = `## ${serverName} (${names})`;
     return [`${heading}\n\n${text.slice(0, INSTRUCTIONS_CHARS_MAX)}`];
   });
   const missing = introductions.flatMap(({ serverName, card, down }) => {

@@ -15,9 +15,10 @@ import type { OnDiag } from './diag.ts';
 import { discoveryOf, mergeDiscovery, type Discovery } from './discovery.ts';
 import { createMembers, type Members, type OpenPeer } from './members.ts';
 import { findInMerged } from './merged-view.ts';
-import { createNameRouter } from './name-router.ts';
+import { conflictRows, reportConflicts } from './name-conflicts.ts';
+import { createNameRouter, type NameRouter } from './name-router.ts';
 import { findServers, type Servers } from './servers-of.ts';
-import { findInSingle } from './single-view.ts';
+import { findInSingle, findUriInSingle } from './single-view.ts';
 import { createStateSeal, type StateSeal } from './state-seal.ts';
 import { createUriRouter } from './uri-router.ts';
 import { createToolHeaders } from './tool-headers.ts';
@@ -45,12 +46,14 @@ interface Core {
   readonly options: GatewayOptions;
   readonly members: Members;
   readonly seal: StateSeal;
+  readonly onConflicts: ReturnType<typeof reportConflicts>;
   current: Current;
 }
 
 interface HeldView {
   readonly view: GatewayView;
   readonly changes: ViewChanges;
+  readonly names: NameRouter;
 }
 
 export function createGateway(options: GatewayOptions): Gateway {
@@ -59,6 +62,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     options,
     members: createMembers(options),
     seal: createStateSeal(sealer, clock),
+    onConflicts: reportConflicts(options.onDiag),
     current: currentOf(config),
   };
   const views = new Map<string, HeldView>(); // Bounded by VIEW_COUNT_MAX.
@@ -85,6 +89,7 @@ export function createGateway(options: GatewayOptions): Gateway {
       for (const { changes } of views.values()) changes.refresh();
     },
     status: () => core.members.status(),
+    conflicts: () => conflictRows([...views.values()].flatMap(({ names }) => names.conflicts())),
     async close() {
       for (const { changes } of views.values()) changes.close();
       await core.members.close();
@@ -99,14 +104,18 @@ function currentOf(config: Config): Current {
 function createView(core: Core, principal: Principal, serverName: string | undefined): HeldView {
   const { onDiag } = core.options;
   const servers = rememberServers(core, principal, serverName);
-  const names = createNameRouter(servers);
+  const names = createNameRouter(servers, core.onConflicts);
   const uris = createUriRouter(servers);
   const uniform = (): boolean => core.current.uniform;
   const context = { principalId: principal.id, seal: core.seal, onDiag, uniform };
   const merged = { servers, names, uris, uniform };
   const changes = createViewChanges({
     servers,
-    exposeUri: (from, uri) => (serverName === undefined ? uris.expose(from, uri) : uri),
+    exposeUri(from, uri) {
+      const now = servers();
+      if (!now.names.includes(from) || !now.exposure(from).shows('resources', uri)) return undefined;
+      return serverName === undefined ? uris.expose(from, uri) : uri;
+    },
     onDiag,
   });
   const view: GatewayView = {
@@ -115,18 +124,19 @@ function createView(core: Core, principal: Principal, serverName: string | undef
       const find =
         serverName === undefined
           ? () => findInMerged(merged, request)
-          : async () => findInSingle(servers(), serverName, request);
+          : () => findInSingle(servers(), serverName, request);
       return startCall(request, events, { find, context });
     },
     paramHeaders: createToolHeaders({ serverName, servers, names }),
     onChange: (listener) => changes.onChange(listener),
     async subscribe(uri) {
-      return changes.subscribe(uri, serverName === undefined ? await uris.resolve(uri) : { serverName, uri });
+      const at = serverName === undefined ? await uris.resolve(uri) : findUriInSingle(servers(), serverName, uri);
+      return changes.subscribe(uri, at);
     },
     unsubscribe: (uri) => changes.unsubscribe(uri),
-    locate: createLocator({ serverName, names, uris }),
+    locate: createLocator({ serverName, names, uris, servers }),
   };
-  return { view, changes };
+  return { view, changes, names };
 }
 
 /** The servers of now, found again when the configuration was swapped. */
@@ -154,7 +164,8 @@ async function discoverAll(servers: Servers): Promise<Discovery> {
   return mergeDiscovery(
     servers.names.map((serverName) => {
       const member = servers.known(serverName);
-      return { serverName, card: member?.card, down: member?.down };
+      const { prefix } = servers.exposure(serverName);
+      return { serverName, prefix, card: member?.card, down: member?.down };
     }),
   );
 }

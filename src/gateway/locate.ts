@@ -7,6 +7,7 @@
 import { isObject } from '../mcp/jsonrpc.ts';
 import type { JsonObject } from '../mcp/waist.ts';
 import type { NameRouter } from './name-router.ts';
+import type { Servers } from './servers-of.ts';
 import type { UriRouter } from './uri-router.ts';
 
 export interface Location {
@@ -19,6 +20,7 @@ export interface LocatorOptions {
   readonly serverName: string | undefined;
   readonly names: NameRouter;
   readonly uris: UriRouter;
+  readonly servers: () => Servers;
 }
 
 type Mention = { readonly kind: 'tools' | 'prompts' | 'uri'; readonly text: string };
@@ -27,7 +29,7 @@ export function createLocator(options: LocatorOptions): (request: { method: stri
   return ({ method, params }) => {
     const found = findMention(method, params);
     const { serverName } = options;
-    if (serverName !== undefined) return { upstream: serverName, name: found?.text ?? null };
+    if (serverName !== undefined) return { upstream: serverName, name: ownName(options.servers(), serverName, found) };
     if (found === undefined) return { upstream: null, name: null };
     if (found.kind === 'uri') {
       const located = options.uris.guess(found.text);
@@ -36,6 +38,11 @@ export function createLocator(options: LocatorOptions): (request: { method: stri
     const named = options.names.guess(found.kind, found.text);
     return { upstream: named?.serverName ?? null, name: named?.name ?? found.text };
   };
+}
+
+function ownName(servers: Servers, serverName: string, found: Mention | undefined): string | null {
+  if (found === undefined || found.kind === 'uri' || !servers.names.includes(serverName)) return found?.text ?? null;
+  return servers.exposure(serverName).ownName(found.kind, found.text) ?? found.text;
 }
 
 function findMention(method: string, params: JsonObject): Mention | undefined {

@@ -1,7 +1,7 @@
 /**
  * Which peer serves which server for which principal; the only file that opens and closes peers.
  *
- * A command without anything of the user's own runs once for all; every other server has a peer per principal, which
+ * A command without anything of the user's own runs once for all, whatever each is shown of it; every other server has a peer per principal, which
  * is opened on first use and closed when nobody used it for `PEER_IDLE_MS`. Two principals never share what either
  * has a credential or an environment of their own for, nor any HTTP server, whose session is theirs. Over a reload a
  * server that means the same keeps its peer; what is gone is closed when its calls have ended.
@@ -76,9 +76,13 @@ export function createMembers(options: MembersOptions): Members {
   };
 }
 
-/** A command exactly as all have it; undefined is the scope of all. */
+/** A command to which the user added nothing but what is shown of it; undefined is the scope of all. */
 function scopeOf({ config }: Table, principalId: string, server: ServerConfig): string | undefined {
-  return server.kind === 'stdio' && config.servers.get(server.name) === server ? undefined : principalId;
+  if (server.kind !== 'stdio') return principalId;
+  const shared = config.servers.get(server.name);
+  // What a user wrote is theirs alone, also when it says the same.
+  const isShared = shared?.kind === 'stdio' && shared.args === server.args && shared.env === server.env;
+  return isShared && isSameServer(shared, server) ? undefined : principalId;
 }
 
 function get(table: Table, principalId: string, server: ServerConfig): Member {

@@ -1,16 +1,16 @@
 /**
  * How a view of several servers answers: lists are merged here, everything else goes to the server that it is for.
  *
- * Names are `server__name`; URIs pass through where they can (`resource-ownership`). Filters and changed descriptions
- * of tools, once the configuration has them, belong where a server's items are made into what clients see
- * (`exposeItems`): names are looked up in the same lists, so what is filtered there must be refused in `find`.
+ * Names are `prefix__name`; URIs pass through where they can (`resource-ownership`). What the operator hides or changes
+ * is so in the lists already (`exposed-catalog`), in which names are looked up too.
  */
 import { ProxyError } from '../errors.ts';
 import { isObject } from '../mcp/jsonrpc.ts';
 import type { JsonObject, McpRequest } from '../mcp/waist.ts';
 import { mergeLists, pageOf } from './catalog-merge.ts';
-import { LISTS, type ListKind, type ServerList } from './catalog-read.ts';
+import { KIND_OF_METHOD, type ListKind, type ServerList } from './catalog-read.ts';
 import type { KnownList } from './catalog.ts';
+import { namedParams } from './exposed-call.ts';
 import type { NameRouter } from './name-router.ts';
 import { rewriteResult, rewriteTool } from './rewrite.ts';
 import type { Servers } from './servers-of.ts';
@@ -24,20 +24,16 @@ export interface MergedView {
   readonly uniform: () => boolean;
 }
 
-const KIND_OF_METHOD = new Map((Object.keys(LISTS) as ListKind[]).map((kind) => [LISTS[kind].method, kind]));
-
 /** @throws {ProxyError} RPC_METHOD, RPC_PARAMS or what the server's list could not be read for */
 export async function findInMerged(view: MergedView, { method, params }: McpRequest): Promise<Found> {
-  const kind = KIND_OF_METHOD.get(method);
-  if (kind !== undefined) return { kind: 'answer', result: await mergedPage(view, kind, params['cursor']) };
+  const listed = KIND_OF_METHOD.get(method);
+  if (listed !== undefined) return { kind: 'answer', result: await mergedPage(view, listed, params['cursor']) };
   switch (method) {
     case 'tools/call':
     case 'prompts/get': {
-      const { serverName, name } = await view.names.resolve(
-        method === 'tools/call' ? 'tools' : 'prompts',
-        textOf(params, 'name'),
-      );
-      return target(view, serverName, { ...params, name });
+      const kind = method === 'tools/call' ? 'tools' : 'prompts';
+      const { serverName, name } = await view.names.resolve(kind, textOf(params, 'name'));
+      return target(view, serverName, namedParams(view.servers().exposure(serverName), { ...params, name }, kind));
     }
     case 'resources/read': {
       const { serverName, uri } = await view.uris.resolve(textOf(params, 'uri'));
@@ -59,10 +55,17 @@ async function mergedPage(view: MergedView, kind: ListKind, cursor: unknown): Pr
       return { serverName, known };
     }),
   );
-  // Only now, because whose a URI is depends on the lists of all.
+  // Only now, because whose a name or a URI is depends on the lists of all.
+  const tables =
+    kind === 'tools' || kind === 'prompts'
+      ? view.names.tables(kind, { servers, lists: parts.map(({ known }) => known.list) })
+      : undefined;
   const shown = parts.map(({ serverName, known }) => ({
     known,
-    items: known.list === undefined ? [] : exposeItems(view, { serverName, kind, list: known.list }),
+    items:
+      known.list === undefined
+        ? []
+        : exposeItems(view, { serverName, kind, list: known.list, names: tables?.get(serverName)?.exposed }),
   }));
   return pageOf(kind, mergeLists(kind, shown, view.uniform()), cursor);
 }
@@ -72,7 +75,7 @@ async function knownList(
   { serverName, kind, again }: { serverName: string; kind: ListKind; again: boolean },
 ): Promise<KnownList> {
   try {
-    const { catalog } = servers.member(serverName);
+    const catalog = servers.catalog(serverName);
     const last = catalog.peek(kind);
     if (!again && last !== undefined) return { list: last, ttlMs: 0, missing: undefined };
     return await catalog.get(kind);
@@ -83,16 +86,21 @@ async function knownList(
   }
 }
 
-function exposeItems(
-  { names, uris }: MergedView,
-  { serverName, kind, list }: { serverName: string; kind: ListKind; list: ServerList },
-): JsonObject[] {
+interface ShownList {
+  readonly serverName: string;
+  readonly kind: ListKind;
+  readonly list: ServerList;
+  /** Exposed names of tools and prompts. */
+  readonly names: ReadonlyMap<string, string> | undefined;
+}
+
+function exposeItems({ uris }: MergedView, { serverName, kind, list, names }: ShownList): JsonObject[] {
   const expose = (uri: string): string => uris.expose(serverName, uri);
   return list.items.map((item, at) => {
     const key = list.keys[at] ?? '';
     if (kind === 'resources') return { ...item, uri: expose(key) };
     if (kind === 'templates') return { ...item, uriTemplate: uris.exposeTemplate(serverName, key) };
-    const named = { ...item, name: names.table(serverName, list).exposed.get(key) ?? key };
+    const named = { ...item, name: names?.get(key) ?? key };
     return kind === 'tools' ? rewriteTool(named, expose) : named;
   });
 }

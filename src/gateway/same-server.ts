@@ -1,13 +1,13 @@
 /**
  * Whether two configurations of a server mean the same, so that its connection or child may stay over a reload.
  *
- * Every member counts; secrets are compared by value. Two readings of one file give different objects, so identity
- * says nothing here. Pure.
+ * Every member counts but what clients see of it, which is the views'; secrets are compared by value. Two readings of
+ * one file give different objects, so identity says nothing here. Pure.
  */
 import type { ServerConfig } from '../model.ts';
 
 export function isSameServer(a: ServerConfig, b: ServerConfig): boolean {
-  return isSame(a, b);
+  return a === b || isSame({ ...a, exposure: undefined }, { ...b, exposure: undefined });
 }
 
 function isSame(a: unknown, b: unknown): boolean {

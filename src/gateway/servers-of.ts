@@ -1,20 +1,36 @@
 /**
- * The servers of one principal at one moment, with the members that serve them.
+ * The servers of one principal at one moment, with the members that serve them and the rules for what is shown of them.
  *
  * A view asks for it at every step instead of keeping it, so that a reload is seen by the next step and a principal
  * that was removed has nothing any more. Reading a list or calling opens a member; looking at what is known does not.
+ * Lists come through the rules only, so that no view can show or find what they hide.
  */
+import { ProxyError } from '../errors.ts';
+import type { Exposure } from '../mcp/exposure.ts';
+import type { NameOwner } from '../mcp/names.ts';
 import type { Config, Principal, ServerConfig } from '../model.ts';
+import { exposeCatalog, exposureOf, type ExposedCatalog } from './exposed-catalog.ts';
 import type { Member } from './member.ts';
 import { isServable, type Members } from './members.ts';
+
+/** A member without its lists. */
+export type ServingMember = Omit<Member, 'catalog'>;
 
 export interface Servers {
   /** In the order of the configuration. */
   readonly names: readonly string[];
-  /** @throws {ProxyError} as `Members.get` does */
-  member(serverName: string): Member;
+  /** The same with what their exposed names begin with. */
+  readonly owners: readonly NameOwner[];
+  /** @throws {ProxyError} UPSTREAM_NOT_READY when a reload took it away; as `Members.get` does */
+  member(serverName: string): ServingMember;
   /** Undefined when it was not opened, or there is no such server. */
-  known(serverName: string): Member | undefined;
+  known(serverName: string): ServingMember | undefined;
+  /** What clients see of it. @throws {ProxyError} UPSTREAM_NOT_READY */
+  exposure(serverName: string): Exposure;
+  /** Its lists as clients see them. @throws {ProxyError} as `member` does */
+  catalog(serverName: string): ExposedCatalog;
+  /** The same without opening. */
+  knownCatalog(serverName: string): ExposedCatalog | undefined;
 }
 
 /**
@@ -31,16 +47,34 @@ export function findServers(
   for (const [name, server] of current?.servers ?? []) {
     if (isServable(server) && (only === undefined || only === name)) configs.set(name, server);
   }
+  const get = (serverName: string): ServerConfig => {
+    const server = configs.get(serverName);
+    if (server !== undefined) return server;
+    // Whoever asks had it a moment ago.
+    throw new ProxyError('UPSTREAM_NOT_READY', `server ${serverName} was changed or removed; ask again`);
+  };
+  const find = (serverName: string): Member | undefined => {
+    const server = configs.get(serverName);
+    return server === undefined ? undefined : now.members.find(principal.id, server);
+  };
+  const exposure = (serverName: string): Exposure => exposureOf(get(serverName).exposure);
+  const catalogs = new WeakMap<Member, ExposedCatalog>();
+  const catalogOf = (member: Member, serverName: string): ExposedCatalog => {
+    const known = catalogs.get(member) ?? exposeCatalog(member.catalog, exposure(serverName));
+    catalogs.set(member, known);
+    return known;
+  };
+  const names = [...configs.keys()];
   return {
-    names: [...configs.keys()],
-    member(serverName) {
-      const server = configs.get(serverName);
-      if (server === undefined) throw new TypeError(`no server ${serverName} in this view`);
-      return now.members.get(principal.id, server);
-    },
-    known(serverName) {
-      const server = configs.get(serverName);
-      return server === undefined ? undefined : now.members.find(principal.id, server);
+    names,
+    owners: names.map((server) => ({ server, prefix: exposure(server).prefix })),
+    member: (serverName) => now.members.get(principal.id, get(serverName)),
+    known: find,
+    exposure,
+    catalog: (serverName) => catalogOf(now.members.get(principal.id, get(serverName)), serverName),
+    knownCatalog(serverName) {
+      const member = find(serverName);
+      return member && catalogOf(member, serverName);
     },
   };
 }

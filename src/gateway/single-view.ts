@@ -3,38 +3,108 @@
  *
  * Pages, cursors, unknown names and errors are the server's own. What is not passed through is what a gateway cannot
  * keep up: methods that it does not serve, and header annotations in tool schemas that break the rules (`rewrite`).
+ * Where the operator hides or changes items of a kind, names of that kind are looked up in the list first, so that
+ * what is hidden gets the answer of what does not exist.
  */
 import { ProxyError } from '../errors.ts';
 import { isObject } from '../mcp/jsonrpc.ts';
 import type { JsonObject, McpRequest } from '../mcp/waist.ts';
+import { KIND_OF_METHOD, LISTS, type ListKind } from './catalog-read.ts';
+import { namedParams } from './exposed-call.ts';
+import { exposeItems } from './exposed-catalog.ts';
+import { unknownName, type NameKind } from './name-router.ts';
 import { rewriteTool } from './rewrite.ts';
 import type { Servers } from './servers-of.ts';
+import { notFound } from './uri-router.ts';
 import type { Found } from './view-call.ts';
 
 const SERVED: ReadonlySet<string> = new Set([
-  'tools/list',
+  ...KIND_OF_METHOD.keys(),
   'tools/call',
-  'prompts/list',
   'prompts/get',
-  'resources/list',
-  'resources/templates/list',
   'resources/read',
   'completion/complete',
 ]);
 
-/** @throws {ProxyError} RPC_METHOD; ROUTE_UNKNOWN when the server is no longer this principal's; OVERLOADED */
-export function findInSingle(servers: Servers, serverName: string, { method, params }: McpRequest): Found {
+/** @throws {ProxyError} RPC_METHOD, RPC_PARAMS; ROUTE_UNKNOWN when the server is no longer this principal's; OVERLOADED */
+export async function findInSingle(servers: Servers, serverName: string, request: McpRequest): Promise<Found> {
+  const { method } = request;
   if (!SERVED.has(method)) throw new ProxyError('RPC_METHOD', 'Method not found');
-  if (!servers.names.includes(serverName)) {
-    throw new ProxyError('ROUTE_UNKNOWN', 'there is no such path or server for this user');
-  }
-  const show = method === 'tools/list' ? showTools : (result: JsonObject): JsonObject => result;
-  const member = servers.member(serverName);
-  return { kind: 'target', member, params, asker: undefined, show, showError: (data) => data };
+  requireServer(servers, serverName);
+  const kind = KIND_OF_METHOD.get(method);
+  const params = await ownParams(servers, serverName, request);
+  const show = (result: JsonObject): JsonObject =>
+    kind === undefined ? result : showItems(kind, result, { servers, serverName });
+  return {
+    kind: 'target',
+    member: servers.member(serverName),
+    params,
+    asker: undefined,
+    show,
+    showError: (data) => data,
+  };
 }
 
-function showTools(result: JsonObject): JsonObject {
-  const { tools } = result;
-  if (!Array.isArray(tools)) return result;
-  return { ...result, tools: tools.map((tool: unknown) => (isObject(tool) ? rewriteTool(tool, (uri) => uri) : tool)) };
+/** The URI, if clients may have it. @throws {ProxyError} RPC_PARAMS, ROUTE_UNKNOWN */
+export function findUriInSingle(
+  servers: Servers,
+  serverName: string,
+  uri: string,
+): { serverName: string; uri: string } {
+  requireServer(servers, serverName);
+  if (!servers.exposure(serverName).shows('resources', uri)) throw notFound(uri);
+  return { serverName, uri };
+}
+
+function requireServer(servers: Servers, serverName: string): void {
+  if (servers.names.includes(serverName)) return;
+  throw new ProxyError('ROUTE_UNKNOWN', 'there is no such path or server for this user');
+}
+
+/** What goes to the server, by its own names. What is no name or URI is the server's to judge. */
+async function ownParams(servers: Servers, serverName: string, { method, params }: McpRequest): Promise<JsonObject> {
+  const { name, uri, ref } = params;
+  if (method === 'tools/call' || method === 'prompts/get') {
+    const kind = method === 'tools/call' ? 'tools' : 'prompts';
+    if (typeof name !== 'string') return params;
+    const own = await ownName(servers, serverName, { kind, shown: name });
+    return namedParams(servers.exposure(serverName), { ...params, name: own }, kind);
+  }
+  if (method === 'resources/read' && typeof uri === 'string') findUriInSingle(servers, serverName, uri);
+  if (method === 'completion/complete' && isObject(ref)) {
+    if (ref['type'] === 'ref/prompt' && typeof ref['name'] === 'string') {
+      await ownName(servers, serverName, { kind: 'prompts', shown: ref['name'] });
+    } else if (typeof ref['uri'] === 'string') findUriInSingle(servers, serverName, ref['uri']);
+  }
+  return params;
+}
+
+async function ownName(
+  servers: Servers,
+  serverName: string,
+  { kind, shown }: { kind: NameKind; shown: string },
+): Promise<string> {
+  const exposure = servers.exposure(serverName);
+  if (exposure.isPlain(kind)) return shown;
+  const own = exposure.ownName(kind, shown);
+  const catalog = servers.catalog(serverName);
+  if (own !== undefined && catalog.peek(kind)?.keys.includes(shown) === true) return own;
+  const { list, missing } = await catalog.getAfterMiss(kind);
+  // Whoever cannot tell its list says why, or serves.
+  if (own !== undefined && (missing !== undefined || list?.keys.includes(shown) === true)) return own;
+  throw missing ?? unknownName(kind, shown);
+}
+
+function showItems(
+  kind: ListKind,
+  result: JsonObject,
+  { servers, serverName }: { servers: Servers; serverName: string },
+): JsonObject {
+  const { member } = LISTS[kind];
+  const items = result[member];
+  // The configuration of now: the server may be gone since the request was made.
+  if (!Array.isArray(items) || !servers.names.includes(serverName)) return result;
+  const shown = exposeItems(kind, items as unknown[], servers.exposure(serverName));
+  if (kind !== 'tools') return { ...result, [member]: shown };
+  return { ...result, [member]: shown.map((tool) => (isObject(tool) ? rewriteTool(tool, (uri) => uri) : tool)) };
 }

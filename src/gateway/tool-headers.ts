@@ -3,13 +3,14 @@
  *
  * Who shows `x-mcp-header` in a tool must enforce it, and a call may come from a client that saw the list elsewhere or
  * before a restart; so the list of the server is read when it is not known yet. What cannot be found out is not
- * enforced: the call says why, or the server judges by itself. The comparison with the request is the adapter's.
+ * enforced: the call says why, or the server judges by itself. Only what the client is shown counts: an argument that
+ * the operator hides has no header from it. The comparison with the request is the adapter's.
  * Source: MCP 2026-07-28 streamable-http, Server Behavior for Custom Headers.
  */
 import { ProxyError } from '../errors.ts';
 import { findParamHeaders, type ParamHeader } from '../mcp/param-headers.ts';
 import type { ServerList } from './catalog-read.ts';
-import type { NameRouter, Named } from './name-router.ts';
+import type { NameRouter } from './name-router.ts';
 import type { Servers } from './servers-of.ts';
 import type { GatewayView } from './view.ts';
 
@@ -22,14 +23,13 @@ export interface ToolHeadersOptions {
 
 export function createToolHeaders({ serverName, servers, names }: ToolHeadersOptions): GatewayView['paramHeaders'] {
   async function find(toolName: string, again: boolean): Promise<readonly ParamHeader[]> {
-    const tool: Named =
-      serverName === undefined ? await names.resolve('tools', toolName) : { serverName, name: toolName };
+    const tool = serverName === undefined ? await names.resolve('tools', toolName) : { serverName, shown: toolName };
     const now = servers();
     if (!now.names.includes(tool.serverName)) return [];
-    const { catalog } = now.member(tool.serverName);
+    const catalog = now.catalog(tool.serverName);
     const known = again ? undefined : catalog.peek('tools');
     const list = known ?? (await catalog.getAfterMiss('tools')).list;
-    return list === undefined ? [] : (annotated(list).get(tool.name) ?? []);
+    return list === undefined ? [] : (annotated(list).get(tool.shown) ?? []);
   }
   return async (toolName, again) => {
     try {

@@ -3,7 +3,7 @@
  *
  * Reads are never broadcast: a URI belongs to the server that lists it, whose template it matches, or whose result
  * linked to it (links need not be in any list, MCP 2026-07-28 server/tools); failing all, to the only server with
- * resources. The rule for which URIs are wrapped is in `resource-ownership`.
+ * resources. What the operator hides is found nowhere. The rule for which URIs are wrapped is in `resource-ownership`.
  */
 import { ProxyError } from '../errors.ts';
 import { RESOURCE_LINK_COUNT_MAX } from '../limits.ts';
@@ -33,7 +33,7 @@ export function createUriRouter(servers: () => Servers): UriRouter {
     const now = servers();
     return ownership(
       now.names.map((serverName) => {
-        const catalog = now.known(serverName)?.catalog;
+        const catalog = now.knownCatalog(serverName);
         return { serverName, resources: catalog?.peek('resources'), templates: catalog?.peek('templates') };
       }),
     );
@@ -57,7 +57,14 @@ export function createUriRouter(servers: () => Servers): UriRouter {
     return serverName === undefined ? guess(template) : { serverName, uri: template };
   }
 
+  /** What is hidden may be matched by a template, linked or wrapped all the same, and is not found either. */
   async function resolve(uri: string, find: (uri: string) => Located | undefined): Promise<Located> {
+    const located = await locate(uri, find);
+    if (servers().exposure(located.serverName).shows('resources', located.uri)) return located;
+    throw notFound(uri);
+  }
+
+  async function locate(uri: string, find: (uri: string) => Located | undefined): Promise<Located> {
     const found = find(uri);
     if (found !== undefined) return found;
     if (unwrapUri(uri) !== undefined) throw notFound(uri);
@@ -87,7 +94,7 @@ export function createUriRouter(servers: () => Servers): UriRouter {
 /** Reads what is not known or old; the reason why a list is missing, if one is. */
 async function readAll(servers: Servers): Promise<ProxyError | undefined> {
   const lists = servers.names.flatMap((serverName) => {
-    const { catalog } = servers.member(serverName);
+    const catalog = servers.catalog(serverName);
     return [catalog.getAfterMiss('resources'), catalog.getAfterMiss('templates')];
   });
   const missing = (await Promise.all(lists)).map((known) => known.missing);
@@ -120,7 +127,8 @@ function rememberOwnership(): (offers: readonly Offer[]) => Ownership {
   };
 }
 
-function notFound(uri: string): ProxyError {
+/** The same for what does not exist and what is hidden. */
+export function notFound(uri: string): ProxyError {
   // The member that MCP 2026-07-28 server/resources (Error Handling) asks for.
   return new ProxyError('RPC_PARAMS', 'Resource not found', { data: { uri } });
 }

@@ -11,13 +11,13 @@ import { INPUT_METHODS, RPC_ERROR, TASKS_EXTENSION } from '../mcp/protocol.ts';
 import type { JsonObject, McpCall, McpEvents, McpOutcome, McpRequest } from '../mcp/waist.ts';
 import { failureOutcome } from '../upstream/peer-outcome.ts';
 import type { OnDiag } from './diag.ts';
-import type { Member } from './member.ts';
 import { missingCapabilities, presentQuestions } from './questions.ts';
+import type { ServingMember } from './servers-of.ts';
 import type { StateSeal } from './state-seal.ts';
 
 /** Where a request goes, and how what comes back is shown. */
 export interface Target {
-  readonly member: Member;
+  readonly member: ServingMember;
   /** As the server knows them. */
   readonly params: JsonObject;
   /** The server to name to the client; undefined in a view of one server. */

@@ -8,9 +8,9 @@
 import { ProxyError } from '../errors.ts';
 import { CHANGE_COALESCE_MS, VIEW_SUBSCRIPTION_COUNT_MAX } from '../limits.ts';
 import type { OnDiag } from './diag.ts';
-import type { Member, MemberChange } from './member.ts';
+import type { MemberChange } from './member.ts';
 import { isWithin } from './resource-ownership.ts';
-import type { Servers } from './servers-of.ts';
+import type { Servers, ServingMember } from './servers-of.ts';
 
 /** As in `GatewayView.onChange`. */
 export type ViewChange = MemberChange;
@@ -27,20 +27,21 @@ export interface ViewChanges {
 
 export interface ViewChangesOptions {
   readonly servers: () => Servers;
-  readonly exposeUri: (serverName: string, uri: string) => string;
+  /** Undefined for one that clients do not see. */
+  readonly exposeUri: (serverName: string, uri: string) => string | undefined;
   readonly onDiag: OnDiag;
 }
 
 interface Subscription {
   readonly serverName: string;
   readonly uri: string;
-  member: Member;
+  member: ServingMember;
   count: number;
 }
 
 interface State extends ViewChangesOptions {
   readonly listeners: Set<(change: ViewChange) => void>;
-  readonly watched: Map<Member, () => void>;
+  readonly watched: Map<ServingMember, () => void>;
   readonly subscriptions: Map<string, Subscription>;
   readonly burst: Burst;
 }
@@ -111,7 +112,7 @@ function watchAll(state: State): void {
   }
 }
 
-function openMember(state: State, servers: Servers, serverName: string): Member[] {
+function openMember(state: State, servers: Servers, serverName: string): ServingMember[] {
   try {
     return [servers.member(serverName)];
   } catch (error) {
@@ -121,12 +122,13 @@ function openMember(state: State, servers: Servers, serverName: string): Member[
   }
 }
 
-function onMemberChange(state: State, member: Member, change: MemberChange): void {
+function onMemberChange(state: State, member: ServingMember, change: MemberChange): void {
   if (change.kind !== 'resource') return state.burst.add(change);
   const mine = [...state.subscriptions.values()].some(
     (subscription) => subscription.member === member && isWithin(change.uri, subscription.uri),
   );
-  if (mine) state.burst.add({ kind: 'resource', uri: state.exposeUri(member.server.name, change.uri) });
+  const uri = mine ? state.exposeUri(member.server.name, change.uri) : undefined;
+  if (uri !== undefined) state.burst.add({ kind: 'resource', uri });
 }
 
 async function subscribe(

@@ -37,5 +37,7 @@ export interface Gateway {
   view(principal: Principal, serverName: string | undefined): GatewayView;
   reload(config: Config): Promise<void>;
   status(): readonly JsonObject[];
+  /** Names that had to give way to another server's in the merged views that are held. */
+  conflicts(): readonly JsonObject[];
   close(): Promise<void>;
 }

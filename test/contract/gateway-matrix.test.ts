@@ -306,7 +306,7 @@ function callTool(
 
 /** Long names are shortened, so that they fit where clients allow few characters. */
 function shown(server: ServerName, name: string): string {
-  return exposeName(name, { server, servers: SERVER_NAMES });
+  return exposeName(name, { server, prefix: server, prefixes: SERVER_NAMES });
 }
 
 /** What a view calls a resource of one server: wrapped where an earlier server has the same URI. */

@@ -17,6 +17,8 @@ export interface World {
   readonly gateway: Gateway;
   /** Every peer that was opened, in order. */
   readonly peers: ScriptedPeer[];
+  /** What the gateway wrote to the diagnostic log. */
+  readonly diags: readonly { readonly message: string; readonly data: unknown }[];
   readonly clock: ReturnType<typeof standingClock>;
   /** @param principalId alice unless told */
   view(principalId?: string, serverName?: string): GatewayView;
@@ -36,6 +38,7 @@ export function tools(...names: string[]): JsonObject[] {
 export function startWorld(t: TestContext, config: Config, offers: Readonly<Record<string, Offer>> = {}): World {
   const peers: ScriptedPeer[] = [];
   const bugs: unknown[] = [];
+  const diags: { message: string; data: unknown }[] = [];
   const clock = standingClock();
   let current = config;
   const gateway = createGateway({
@@ -43,6 +46,7 @@ export function startWorld(t: TestContext, config: Config, offers: Readonly<Reco
     clock,
     sealer: makeSealer(Buffer.alloc(32, 7)),
     onDiag(_level, message, data) {
+      diags.push({ message, data });
       if (/bug|not closed/.test(message)) bugs.push([message, data]);
     },
     openPeer(server, { principalId }) {
@@ -58,6 +62,7 @@ export function startWorld(t: TestContext, config: Config, offers: Readonly<Reco
   return {
     gateway,
     peers,
+    diags,
     clock,
     view(principalId = 'alice', serverName) {
       const principal = current.principals.find(({ id }) => id === principalId);

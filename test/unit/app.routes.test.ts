@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { plainExposure } from '../../src/config/exposure.ts';
 import { choosePath, findRoute, METHODS } from '../../src/app/routes.ts';
 import type { ServerConfig } from '../../src/model.ts';
 import { httpServer, stdioServer } from '../support/scripted-peer.ts';
@@ -39,6 +40,16 @@ const passthrough = { credential: { type: 'passthrough' } };
 const choices = [
   { title: 'a command', server: stdioServer('up'), paths: ['messages', 'messages', 'messages'] },
   { title: 'Streamable HTTP', server: remote({ transport: 'streamable' }), paths: ['relay', 'messages', 'messages'] },
+  {
+    title: 'Streamable HTTP with another prefix',
+    server: remote({ transport: 'streamable', exposure: { ...plainExposure('up'), prefix: '' } }),
+    paths: ['relay', 'messages', 'messages'],
+  },
+  {
+    title: 'HTTP+SSE of which some is hidden',
+    server: remote({ transport: 'sse', exposure: { ...plainExposure('up'), prompts: { allow: [], deny: [] } } }),
+    paths: ['messages', 'messages', 'messages'],
+  },
   { title: 'HTTP+SSE', server: remote({ transport: 'sse' }), paths: ['messages', 'relay', 'relay'] },
   {
     title: 'HTTP+SSE with passthrough',

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { plainExposure } from '../../src/config/exposure.ts';
 import { isSameServer } from '../../src/gateway/same-server.ts';
 import { makeSecret } from '../../src/text/secret.ts';
 import { httpServer, stdioServer } from '../support/scripted-peer.ts';
@@ -20,6 +21,12 @@ const CASES = [
   { name: 'equal environments', a: stdioServer('a', env('1')), b: stdioServer('a', env('1')), same: true },
   { name: 'other environments', a: stdioServer('a', env('1')), b: stdioServer('a', env('2')), same: false },
   { name: 'a command and a URL', a: stdioServer('a'), b: httpServer('a'), same: false },
+  {
+    name: 'other rules for what is shown',
+    a: httpServer('a'),
+    b: httpServer('a', { exposure: { ...plainExposure('a'), prefix: '' } }),
+    same: true,
+  },
   { name: 'other times', a: httpServer('a'), b: httpServer('a', { retries: 1 }), same: false },
 ];
 
