@@ -300,20 +300,38 @@ export const WATCHED_RESOURCE_COUNT_MAX = 1_000;
 
 /** A message of a client to the gateway, which reads it whole. */
 export const GATEWAY_BODY_BYTES_MAX = 16 * MIB;
+/** Such messages that are being read or answered, of all clients; the largest one still being read is refused then. */
+export const GATEWAY_BODIES_BYTES_MAX = 64 * MIB;
+/** The same of one user, so that one user leaves room for the others. */
+export const GATEWAY_BODIES_USER_BYTES_MAX = 32 * MIB;
 /** How long a session of an older revision is known by its id; its state in memory goes earlier. */
 export const SESSION_MS_MAX = 30 * 24 * 60 * MINUTE;
 /** What a client says of itself, within the id of its session; extensions are left out beyond it. */
 export const SESSION_CLAIM_BYTES_MAX = 4 * KIB;
-/** Sessions with a state in memory; beyond it the longest unused one loses its log level and subscriptions. */
+/** Sessions with a state in memory; beyond it the user with most loses that of the one longest unused. */
 export const SESSION_COUNT_MAX = 2_048;
 /** A session without a stream and a call for so long loses its state; its id stays good. */
 export const SESSION_IDLE_MS = 60 * MINUTE;
-/** Ended sessions whose ids are refused; beyond it the oldest is forgotten. */
+/** Ended sessions whose ids are refused; beyond it the oldest of the user with most is forgotten. */
 export const SESSION_ENDED_COUNT_MAX = 10_000;
 /** Requests in progress of one session. */
 export const SESSION_CALL_COUNT_MAX = 1_024;
 /** Event streams that one session holds open for what belongs to no request. */
 export const SESSION_STREAM_COUNT_MAX = 4;
+/** Events of one session that are kept so that a broken stream can be taken up again. */
+export const REPLAY_EVENT_COUNT_MAX = 1_024;
+/** The same in bytes; a longer answer is not kept, and a client that missed it gets an error instead. */
+export const REPLAY_SESSION_BYTES_MAX = 1 * MIB;
+/** The same of all sessions; beyond it the user who has most loses what is oldest. */
+export const REPLAY_TOTAL_BYTES_MAX = 16 * MIB;
+/** How long an answer, or a stream without a connection, is kept for a client that comes back. */
+export const REPLAY_MS_MAX = 5 * MINUTE;
+/** Streams of one session whose answers have left and are kept, in case they did not arrive. */
+export const REPLAY_SENT_COUNT_MAX = 16;
+/** Hints of one stream that have left and are kept, in case they did not arrive. */
+export const REPLAY_SENT_HINT_COUNT_MAX = 64;
+/** Pause that a client is told to make before it takes up a broken stream (`retry`). */
+export const REPLAY_RETRY_MS = 1 * SECOND;
 /** Questions that wait for the answer of one client of an older revision. */
 export const SESSION_QUESTION_COUNT_MAX = 256;
 /** How long a client of an older revision may take to answer; below the time for which a server is kept waiting. */

@@ -216,6 +216,38 @@ const GATEWAY = {
   'gateway.isolation.lists': 'A user sees and calls only what is theirs.',
   'gateway.isolation.sessions': 'A session id of another user is 404, like one that never was.',
   'gateway.isolation.cancel': "A cancellation reaches the user's own call only.",
+  'gateway.front.case-52':
+    '`initialize` of a known older revision is answered with it, any other with the newest older one; the session id is visible ASCII.',
+  'gateway.front.case-53': '`notifications/initialized` is 202 without a body.',
+  'gateway.front.case-54':
+    'A request without a session id is served when it needs no session, else 400; an id that is unknown, ended or another user’s is 404.',
+  'gateway.front.case-55': 'An unknown method in a session is HTTP 200 with -32601.',
+  'gateway.front.case-56': 'An unknown revision in the header is 400, none is served.',
+  'gateway.front.case-57':
+    'A batch of 2025-03-26 is answered whole; later revisions have none, and `initialize` is never part of one.',
+  'gateway.front.case-58': 'Several streams of one session never carry the same message twice.',
+  'gateway.front.case-59':
+    'A dropped stream of a request goes on: its later events are replayed to the client that comes back, and no others.',
+  'gateway.front.case-60': 'A stream of 2025-11-25 begins with an id and no data, and says when to come back.',
+  'gateway.front.case-61': 'An event id of another session or user, or of none, replays nothing.',
+  'gateway.front.case-62': 'After DELETE the session id is 404, and the servers notice nothing.',
+  'gateway.front.case-63': '`ping` is answered without asking a server.',
+  'gateway.front.case-64':
+    'A dropped connection cancels nothing; `notifications/cancelled` does, gets no response and is logged as cancelled.',
+  'gateway.front.case-65': 'The log level of one session is not that of another.',
+  'gateway.front.case-66': 'A resource stays subscribed to while any session is.',
+  'gateway.front.case-67': 'HTTP+SSE begins with an endpoint of the same origin, whose answers come on the stream.',
+  'gateway.front.case-68': 'A POST to an HTTP+SSE endpoint that is dead or another user’s is refused.',
+  'gateway.front.case-69': 'A POST to the HTTP+SSE stream URL is refused without an error of 2026-07-28.',
+  'gateway.front.replay-bounds': 'What is kept for clients that come back is bounded in events, bytes and time.',
+  'gateway.front.replay-questions': 'A question on a dropped stream waits for the client to come back.',
+  'gateway.front.replay-general': 'A general stream that is taken up again brings the changes that were missed.',
+  'gateway.front.replay-log': 'Each exchange that carried a part of an answer has one entry of its own.',
+  'gateway.front.replay-official': 'The official clients take a broken stream up again and get the answer.',
+  'gateway.front.json-only': 'A client that takes only JSON gets JSON.',
+  'gateway.front.fair-share': 'A user who opens or ends many sessions pushes out only their own.',
+  'gateway.front.body-room': 'Large messages of one user leave room for those of others.',
+  'gateway.front.endpoint-handle': 'The endpoint handle of HTTP+SSE is bound to user, server, origin and time.',
   'gateway.servers.hot-reload':
     'A server that was added, removed, changed, disabled or enabled is so within two seconds; others keep their process.',
   'gateway.servers.removed-grace': 'Calls in progress on a removed server finish within the grace.',

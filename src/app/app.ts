@@ -383,7 +383,7 @@ async function settled(promise: Promise<void>, ms: number): Promise<void> {
   clearTimeout(timer);
 }
 
-/** A stream that no answer ends: it would outlast every grace. */
+/** A stream that no answer ends: it would outlast every grace. A GET with a method took up the answer to a request. */
 function isOpenEnded({ request, entry }: Exchange): boolean {
-  return request.method === 'GET' || entry.rpcMethod === 'subscriptions/listen';
+  return (request.method === 'GET' && entry.rpcMethod === null) || entry.rpcMethod === 'subscriptions/listen';
 }

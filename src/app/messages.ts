@@ -74,6 +74,7 @@ export function openMessagePath(options: MessagePathOptions): MessagePath {
     heartbeatMs: config.heartbeatMs,
     pathPrefix: config.pathPrefix,
     serverInfo: { name: 'mcproxy', version: VERSION },
+    onDiag,
     keepParams: (params) => options.logParams()?.(params),
     onInternal: (error) => diag.error('internal error', { cause: stackOf(error) }),
   });

@@ -138,10 +138,10 @@ function admit(exchange: Exchange, route: Route, snapshot: Snapshot): Authentica
     return result.by;
   }
   if (result.kind === 'unknown' && passthrough !== undefined) {
-    const id = `passthrough:${result.tokenDigest.slice(0, 8)}`;
-    exchange.entry.principal = id;
+    // Eight digits find the caller in the log, but two tokens may share them: what belongs to one needs all.
+    exchange.entry.principal = `passthrough:${result.tokenDigest.slice(0, 8)}`;
     const principal: Principal = {
-      id,
+      id: `passthrough:${result.tokenDigest}`,
       role: 'user',
       tokenDigests: [],
       servers: new Map([[passthrough.name, passthrough]]),

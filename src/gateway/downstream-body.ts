@@ -1,44 +1,65 @@
 /**
  * Reads the message of a POST to the gateway, whole.
  *
- * Unlike the relay, which never holds a long body, the gateway has to look into it, so the bound is a lower one. The
- * waits are those of `http/body`. A body that is not JSON comes out as undefined, which `mcp/classify` refuses.
+ * Unlike the relay, which never holds a long body, the gateway has to look into it, so the bound is a lower one, and
+ * all such bodies together are bounded (`body-room`): they hold their room until the answer has left, and longer where
+ * the caller retains it. The waits are those of `http/body`. What is not JSON comes out as undefined, which
+ * `mcp/classify` refuses.
  */
 import type { ProxyError } from '../errors.ts';
 import { pumpBody, readBody } from '../http/body.ts';
-import type { Exchange } from '../http/exchange.ts';
 import { GATEWAY_BODY_BYTES_MAX } from '../limits.ts';
+import type { BodyHold } from './body-room.ts';
+import type { DownstreamPost } from './downstream-context.ts';
 
 export interface BodyEvents {
   /** The parsed body, or undefined when it is not JSON. */
-  onBody(body: unknown): void;
+  onBody(body: unknown, hold: BodyHold): void;
   onFailure(error: ProxyError): void;
 }
 
 /** Exactly one of the two events follows. */
-export function readMessageBody(exchange: Exchange, events: BodyEvents): void {
-  const { request, entry } = exchange;
+export function readMessageBody({ exchange, target, bodies }: DownstreamPost, events: BodyEvents): void {
+  const { request, response, entry } = exchange;
+  let stopRest: (() => void) | undefined;
+  const hold = bodies.open(target.principal.id, (error) => {
+    stopHead();
+    stopRest?.();
+    events.onFailure(error);
+  });
+  response.on('close', () => hold.release());
+  const onFailure = (error: ProxyError): void => {
+    hold.complete();
+    events.onFailure(error);
+  };
+  const onWhole = (bytes: Buffer): void => {
+    hold.complete();
+    events.onBody(parse(bytes), hold);
+  };
   const onBytes = (chunk: Buffer): void => {
     entry.bytesIn += chunk.length;
+    hold.take(chunk.length);
   };
-  readBody(request, {
-    bodyBytesMax: GATEWAY_BODY_BYTES_MAX,
+  const bodyBytesMax = GATEWAY_BODY_BYTES_MAX;
+  const stopHead = readBody(request, {
+    bodyBytesMax,
     onBytes,
-    onFailure: (error) => events.onFailure(error),
+    onFailure,
     onReady(body) {
-      if (body.kind === 'whole') return events.onBody(parse(body.bytes));
+      if (body.kind === 'whole') return onWhole(body.bytes);
       const chunks: Buffer[] = [];
-      pumpBody(request, {
+      const pump = pumpBody(request, {
         head: body.head,
-        bodyBytesMax: GATEWAY_BODY_BYTES_MAX,
+        bodyBytesMax,
         onBytes,
         write(chunk) {
           chunks.push(chunk);
           return true;
         },
-        onEnd: () => events.onBody(parse(Buffer.concat(chunks))),
-        onFailure: (error) => events.onFailure(error),
+        onEnd: () => onWhole(Buffer.concat(chunks)),
+        onFailure,
       });
+      stopRest = () => pump.stop();
     },
   });
 }

@@ -7,6 +7,8 @@
 import type { Sealer } from '../auth/seal.ts';
 import type { Exchange } from '../http/exchange.ts';
 import type { Clock, Principal } from '../model.ts';
+import type { BodyHold, BodyRoom } from './body-room.ts';
+import type { OnDiag } from './diag.ts';
 import type { GatewayView } from './view.ts';
 
 export interface DownstreamContext {
@@ -18,6 +20,7 @@ export interface DownstreamContext {
   readonly serverInfo: { readonly name: string; readonly version: string };
   /** What the log keeps of a request's params; undefined when it keeps none. */
   readonly keepParams: ((params: unknown) => unknown) | undefined;
+  readonly onDiag: OnDiag;
   /** An error that nobody foresaw; the exchange is answered all the same. */
   onInternal(error: unknown): void;
 }
@@ -42,4 +45,9 @@ export interface DownstreamPost {
   readonly target: DownstreamTarget;
   readonly context: DownstreamContext;
   readonly listens: Set<OpenListen>;
+  readonly bodies: BodyRoom;
+  /** Tells, once for each user, that a client lost the id of its session. */
+  onNoSession(): void;
+  /** The room that the message of a POST holds; undefined without one. */
+  readonly hold?: BodyHold;
 }

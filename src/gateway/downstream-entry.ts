@@ -49,3 +49,8 @@ export function noteResponse(entry: Entry, response: JsonRpcResponse): void {
     entry.outcome = CLIENT_FAULTS.has(code) ? 'client_error' : 'upstream_error';
   }
 }
+
+/** The client took its request back, so that it got no response. */
+export function noteCancelled(entry: Entry): void {
+  if (entry.outcome === 'ok') entry.outcome = 'cancelled';
+}

@@ -11,8 +11,10 @@ import { EventStream } from '../http/event-stream.ts';
 import { recordFailure, type Exchange } from '../http/exchange.ts';
 import { sendJson } from '../http/reply.ts';
 import { errorResponse, type JsonRpcResponse, type RpcId } from '../mcp/jsonrpc.ts';
+import type { Entry } from '../model.ts';
 import { accepts } from '../text/headers.ts';
-import { noteResponse } from './downstream-entry.ts';
+import { noteCancelled, noteResponse } from './downstream-entry.ts';
+import { ResumableStream } from './resumable-stream.ts';
 
 export interface PostReplyOptions {
   /** Responses to wait for. */
@@ -23,6 +25,10 @@ export interface PostReplyOptions {
   /** The answer is JSON whatever happens. */
   readonly neverStream?: boolean;
   readonly headers?: Readonly<Record<string, string>>;
+  /** Opens a stream that the client can take up again, so that one that left may come back. */
+  readonly resumable?: (() => ResumableStream) | undefined;
+  /** The answer is a stream from the beginning, where the client takes one. */
+  readonly eager?: boolean;
   /** The client left or was cut before the last response; nothing can be said any more. */
   onGone(): void;
   /** The process stops or the user was removed: each request that waits has to be answered now, with this. */
@@ -35,7 +41,8 @@ export class PostReply {
   readonly #accept: { readonly json: boolean; readonly stream: boolean };
   readonly #responses: JsonRpcResponse[] = [];
   #waiting: number;
-  #stream: EventStream | undefined;
+  #stream: EventStream | ResumableStream | undefined;
+  #respondedCount = 0;
   #over = false;
   #patience: NodeJS.Timeout | undefined;
 
@@ -53,7 +60,7 @@ export class PostReply {
     exchange.stop = (reason) => {
       if (reason === 'abort') options.onStop(new ProxyError('SHUTTING_DOWN', 'mcproxy is stopping'));
     };
-    if (!this.#accept.json) this.#openStream();
+    if (!this.#accept.json || (options.eager === true && this.#accept.stream)) this.#openStream();
     else if (options.heartbeatMs > 0 && this.#accept.stream) {
       this.#patience = setTimeout(() => this.#openStream(), options.heartbeatMs);
     }
@@ -70,7 +77,10 @@ export class PostReply {
   respond(response: JsonRpcResponse | undefined, status = 200): void {
     if (this.#over) return;
     this.#waiting -= 1;
-    if (response !== undefined) noteResponse(this.#exchange.entry, response);
+    if (response !== undefined) {
+      this.#respondedCount += 1;
+      if (this.#entry !== undefined) noteResponse(this.#entry, response);
+    } else if (this.#waiting === 0 && this.#respondedCount === 0 && this.#entry !== undefined) noteCancelled(this.#entry);
     if (this.#waiting > 0) {
       if (response === undefined) return;
       if (this.#stream === undefined) this.#responses.push(response);
@@ -91,19 +101,40 @@ export class PostReply {
     sendJson(this.#exchange, status, { body, headers: this.#options.headers ?? {} });
   }
 
+  /** Of the exchange that carries the answer; undefined while none does, when the next one will note it. */
+  get #entry(): Entry | undefined {
+    return this.#stream instanceof ResumableStream ? this.#stream.entry : this.#exchange.entry;
+  }
+
   #openStream(): void {
     if (this.#stream !== undefined || this.#over) return;
     clearTimeout(this.#patience);
+    const { resumable } = this.#options;
+    const stream = resumable === undefined ? this.#openPlain() : this.#openResumable(resumable());
+    // Responses of a batch that came before the first notification.
+    for (const response of this.#responses.splice(0)) stream.send(response);
+  }
+
+  #openResumable(stream: ResumableStream): ResumableStream {
+    this.#stream = stream;
+    // A call that began with a valid token gets its answer; with the user their sessions end.
+    stream.onStop((reason) => (reason === 'revoked' ? undefined : this.#options.onStop(stopError(reason))));
+    stream.onOver(() => this.#gone());
+    stream.carry(this.#exchange, { heartbeatMs: this.#options.heartbeatMs, after: 0 });
+    return stream;
+  }
+
+  #openPlain(): EventStream {
     const { headers, heartbeatMs } = this.#options;
-    this.#stream = new EventStream(this.#exchange, {
+    const stream = new EventStream(this.#exchange, {
       heartbeatMs,
       openEnded: false,
       ...(headers === undefined ? {} : { headers }),
       onStop: (reason) => this.#options.onStop(stopError(reason)),
       onClosed: () => this.#gone(),
     });
-    // Responses of a batch that came before the first notification.
-    for (const response of this.#responses.splice(0)) this.#stream.send(response);
+    this.#stream = stream;
+    return stream;
   }
 
   readonly #onClose = (): void => {
@@ -150,10 +181,10 @@ export function sendAccepted(exchange: Exchange): void {
 }
 
 /** Writes an answer without a body; the entry is the caller's. */
-export function writeEmpty(exchange: Exchange, status: number): void {
+export function writeEmpty(exchange: Exchange, status: number, headers: Readonly<Record<string, string>> = {}): void {
   const { response, entry } = exchange;
   if (response.headersSent || response.destroyed) return;
-  response.writeHead(status, { 'content-length': 0, 'cache-control': 'no-store', 'x-request-id': entry.requestId });
+  response.writeHead(status, { 'content-length': 0, 'cache-control': 'no-store', 'x-request-id': entry.requestId, ...headers });
   response.end();
 }
 

@@ -6,9 +6,11 @@
  * the choice of the view are the caller's.
  */
 import type { Exchange } from '../http/exchange.ts';
+import { PRINCIPAL_COUNT_MAX } from '../limits.ts';
+import { createBodyRoom } from './body-room.ts';
 import type { DownstreamContext, DownstreamTarget, OpenListen } from './downstream-context.ts';
 import { createLegacySse } from './legacy-sse.ts';
-import { createSessions } from './session.ts';
+import { createSessions } from './sessions.ts';
 import { serveStreamable } from './streamable.ts';
 
 export type { DownstreamContext, DownstreamTarget } from './downstream-context.ts';
@@ -27,9 +29,20 @@ export function createDownstream(context: DownstreamContext): Downstream {
   const legacySse = createLegacySse(context);
   // Bounded by EXCHANGE_COUNT_MAX.
   const listens = new Set<OpenListen>();
+  const bodies = createBodyRoom();
+  // Bounded by PRINCIPAL_COUNT_MAX.
+  const told = new Set<string>();
+
+  function tellOnce(principalId: string): void {
+    if (told.has(principalId) || told.size >= PRINCIPAL_COUNT_MAX) return;
+    told.add(principalId);
+    const text = 'a client sends no Mcp-Session-Id; its requests are served without a session, so it is never asked back';
+    context.onDiag('info', text, { principal: principalId });
+  }
+
   return {
     serve(exchange, target) {
-      const post = { exchange, target, context, listens };
+      const post = { exchange, target, context, listens, bodies, onNoSession: () => tellOnce(target.principal.id) };
       if (target.part === 'mcp') return serveStreamable(post, sessions);
       return target.part === 'sse' ? legacySse.open(post) : legacySse.receive(post);
     },

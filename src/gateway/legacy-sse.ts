@@ -20,12 +20,13 @@ import { encodeSseEvent } from '../text/sse.ts';
 import { readMessageBody } from './downstream-body.ts';
 import { openChangeStream } from './downstream-changes.ts';
 import type { DownstreamContext, DownstreamPost } from './downstream-context.ts';
-import { noteMessage, noteResponse } from './downstream-entry.ts';
+import { noteCancelled, noteMessage, noteResponse } from './downstream-entry.ts';
 import { acceptLegacy, initializeResult, serveLegacy } from './downstream-legacy.ts';
 import { sendAccepted, sendRefusal, writeEmpty } from './downstream-reply.ts';
 import { claimsOf } from './downstream-request.ts';
 import { failureOf, legacyResponse, reported } from './downstream-result.ts';
 import { closeSession, createSession, type Session, type SessionOwner } from './session.ts';
+import { createShares } from './shares.ts';
 
 export interface LegacySse {
   /** GET: opens the stream. */
@@ -54,12 +55,22 @@ function drain(conversation: Conversation): void {
 export function createLegacySse(context: DownstreamContext): LegacySse {
   // Bounded by SESSION_COUNT_MAX.
   const conversations = new Map<string, Conversation>();
+  const shares = createShares();
+
+  /** Whoever has most streams open gives the oldest one up; false when that is the user who wants one more. */
+  function makeRoom(principalId: string): boolean {
+    const largest = shares.largest();
+    if (largest === undefined || shares.of(principalId) >= shares.of(largest)) return false;
+    const oldest = [...conversations.values()].find(({ session }) => session.principalId === largest);
+    oldest?.stream.finish();
+    return true;
+  }
 
   function open(post: DownstreamPost): void {
     const { exchange, target } = post;
-    if (conversations.size >= SESSION_COUNT_MAX)
-      return sendFailure(exchange, new ProxyError('OVERLOADED', 'too many HTTP+SSE sessions are open'));
     const owner = ownerOf(post);
+    if (conversations.size >= SESSION_COUNT_MAX && !makeRoom(owner.principalId))
+      return sendFailure(exchange, new ProxyError('OVERLOADED', 'too many HTTP+SSE sessions are open'));
     const key = randomUUID();
     const session = createSession(owner, { revision: LATEST_LEGACY, capabilities: {}, clientInfo: undefined });
     const stream = openChangeStream(exchange, session, {
@@ -68,11 +79,13 @@ export function createLegacySse(context: DownstreamContext): LegacySse {
       onStop: (reason) => (reason === 'revoked' ? stream.finish() : drain(conversation)),
       onOver() {
         conversations.delete(key);
+        shares.add(owner.principalId, -1);
         closeSession(session, 'the client closed its stream');
       },
     });
     const conversation: Conversation = { session, stream, waitingCount: 0, closing: false };
     conversations.set(key, conversation);
+    shares.add(owner.principalId, 1);
     const path = `${context.pathPrefix}${target.scope === '' ? '' : `/${target.scope}`}/messages`;
     const handle = context.sealer.seal(key, contextOf(owner));
     stream.sendText(encodeSseEvent({ event: 'endpoint', data: `${path}?sessionId=${handle}` }));
@@ -93,11 +106,11 @@ export function createLegacySse(context: DownstreamContext): LegacySse {
       const { exchange } = post;
       const conversation = find(post);
       if (conversation instanceof ProxyError) return sendFailure(exchange, conversation);
-      readMessageBody(exchange, {
+      readMessageBody(post, {
         onFailure: (error) => sendFailure(exchange, error),
-        onBody(body) {
+        onBody(body, hold) {
           try {
-            receiveBody(body, conversation, post);
+            receiveBody(body, conversation, { ...post, hold });
           } catch (thrown) {
             // Called from a socket's event, where nobody above catches.
             sendFailure(exchange, reported(thrown, context));
@@ -156,9 +169,11 @@ function contentsOf(
 
 /** Sends each response when it is ready; the last one of the exchange waits for the entry. */
 function serveRequests(requests: readonly JsonRpcRequest[], conversation: Conversation, post: DownstreamPost): void {
-  const { exchange, context } = post;
+  const { exchange, context, hold } = post;
   const { stream } = conversation;
+  hold?.retain();
   let waitingCount = requests.length;
+  let cancelledCount = 0;
   conversation.waitingCount += requests.length;
   const send = (response: JsonRpcResponse | undefined): void => {
     if (response !== undefined) stream.send(response);
@@ -167,7 +182,9 @@ function serveRequests(requests: readonly JsonRpcRequest[], conversation: Conver
   };
   const finish = (response: JsonRpcResponse | undefined): void => {
     waitingCount -= 1;
-    if (response !== undefined) noteResponse(exchange.entry, response);
+    if (response === undefined) cancelledCount += 1;
+    else noteResponse(exchange.entry, response);
+    if (cancelledCount === requests.length) noteCancelled(exchange.entry);
     if (!stream.open) {
       recordFailure(
         exchange.entry,
@@ -175,6 +192,7 @@ function serveRequests(requests: readonly JsonRpcRequest[], conversation: Conver
       );
     }
     if (waitingCount > 0) return send(response);
+    hold?.release();
     exchange.commit(() => send(response));
   };
   for (const message of requests) {

@@ -2,35 +2,38 @@
  * One Streamable HTTP endpoint for every revision: POST, GET and DELETE on one URL.
  *
  * The era of a message is decided by `mcp/classify`; modern requests are served by themselves, all others within
- * their session. A POST is answered with JSON or a stream, as its requests need it. A client of an older revision that
- * drops a connection has not cancelled anything. Not offered: event ids, so that a broken stream cannot be taken up
- * again (`Last-Event-ID`), which every revision leaves to the server. Source: MCP 2025-03-26 … 2026-07-28.
+ * their session. A client of an older revision that drops a connection has not cancelled anything and may take the
+ * stream up again: one of 2025-11-25 always gets a stream, which begins with an id; the others JSON until there is
+ * something to say before the response. A stream is never closed early to be polled (SEP-1699 allows it): heartbeats
+ * keep it open, whatever cuts it all the same leaves an id to come back with, and clients that do not come back would
+ * lose their answers. Source: MCP 2025-03-26 … 2026-07-28.
  */
 import { ProxyError } from '../errors.ts';
 import { sendFailure, sendJson } from '../http/reply.ts';
 import { classifyHttp, type HttpClass, type LegacyClass } from '../mcp/classify.ts';
-import { result as resultMessage, type SingleMessage } from '../mcp/jsonrpc.ts';
+import { result as resultMessage, type RpcId, type SingleMessage } from '../mcp/jsonrpc.ts';
 import { BATCH_REVISION, HEADER } from '../mcp/protocol.ts';
 import { readMessageBody } from './downstream-body.ts';
-import { openChangeStream } from './downstream-changes.ts';
 import type { DownstreamPost } from './downstream-context.ts';
 import { noteMessage, noteResponse } from './downstream-entry.ts';
 import { acceptLegacy, initializeResult, serveLegacy } from './downstream-legacy.ts';
 import { serveModern } from './downstream-modern.ts';
 import { PostReply, sendAccepted, sendRefusal, writeEmpty } from './downstream-reply.ts';
 import { claimsOf } from './downstream-request.ts';
+import { serveStream } from './downstream-resume.ts';
 import { failureOf, legacyResponse, reported } from './downstream-result.ts';
-import type { Session, SessionOwner, Sessions } from './session.ts';
+import { createSession, type Session, type SessionOwner } from './session.ts';
+import type { Sessions } from './sessions.ts';
 
 /** Answers one exchange on the endpoint, in every case. */
 export function serveStreamable(post: DownstreamPost, sessions: Sessions): void {
   const { exchange } = post;
   if (exchange.request.method !== 'POST') return dispatch(classify(post, undefined), post, sessions);
-  readMessageBody(exchange, {
+  readMessageBody(post, {
     onFailure: (error) => sendFailure(exchange, error),
-    onBody(body) {
+    onBody(body, hold) {
       try {
-        dispatch(classify(post, body), post, sessions);
+        dispatch(classify(post, body), { ...post, hold }, sessions);
       } catch (thrown) {
         // Called from a socket's event, where nobody above catches.
         sendFailure(exchange, reported(thrown, post.context));
@@ -116,10 +119,7 @@ function serveInSession(found: InSessionClass, post: DownstreamPost, sessions: S
   if (found.action === 'message') noteContent(found.content, post);
   else if (found.action === 'batch') exchange.entry.rpcMethod = 'batch';
   const id = found.action === 'message' && found.content.kind === 'request' ? found.content.message.id : undefined;
-  if (found.sessionId === undefined) {
-    const message = 'Mcp-Session-Id is missing; send `initialize` first, and then the id that its answer has.';
-    return sendRefusal(exchange, { code: 'SESSION_MISSING', message, id });
-  }
+  if (found.sessionId === undefined) return serveWithoutSession(found, post, id);
   const session = sessions.find(found.sessionId, ownerOf(post));
   if (session === undefined) {
     const message = 'This session has ended or is not yours; send `initialize` without a session id.';
@@ -127,15 +127,11 @@ function serveInSession(found: InSessionClass, post: DownstreamPost, sessions: S
   }
   switch (found.action) {
     case 'delete':
-      sessions.end(found.sessionId);
+      sessions.end(found.sessionId, ownerOf(post));
       exchange.entry.httpStatus = 200;
       return exchange.commit(() => writeEmpty(exchange, 200));
     case 'stream':
-      return void openChangeStream(exchange, session, {
-        view: post.target.view,
-        heartbeatMs: post.context.heartbeatMs,
-        onOver: () => undefined,
-      });
+      return serveStream(session, found.lastEventId, post);
     case 'message':
       return serveContents(session, [found.content], { post, batch: false });
     case 'batch':
@@ -146,6 +142,28 @@ function serveInSession(found: InSessionClass, post: DownstreamPost, sessions: S
         message: `A batch is allowed only within a session of ${BATCH_REVISION}. Send each message by itself.`,
       });
   }
+}
+
+/** Requests that mean something only for later ones. */
+const NEEDS_SESSION: ReadonlySet<string> = new Set([
+  'logging/setLevel',
+  'resources/subscribe',
+  'resources/unsubscribe',
+]);
+
+/** Some clients lose the id. Who they are says their token, so that whatever needs nothing else is served. */
+function serveWithoutSession(found: InSessionClass, post: DownstreamPost, id: RpcId | undefined): void {
+  const content = found.action === 'message' ? found.content : undefined;
+  // What it would tell has no session to be told to.
+  if (content?.kind === 'notification') return sendAccepted(post.exchange);
+  if (content?.kind === 'request' && !NEEDS_SESSION.has(content.message.method)) {
+    post.onNoSession();
+    const revision = found.headerRevision ?? BATCH_REVISION;
+    const session = createSession(ownerOf(post), { revision, capabilities: {}, clientInfo: undefined });
+    return serveContents(session, [content], { post, batch: false });
+  }
+  const message = 'Mcp-Session-Id is missing; send `initialize` first, and then the id that its answer has.';
+  sendRefusal(post.exchange, { code: 'SESSION_MISSING', message, id });
 }
 
 function noteContent(content: SingleMessage, { exchange, target, context }: DownstreamPost): void {
@@ -163,10 +181,16 @@ function serveContents(
   for (const content of contents) acceptLegacy(session, content);
   if (requests.length === 0) return sendAccepted(exchange);
   const waiting = new Set(requests);
+  // A client that leaves does not end what it asked for.
+  post.hold?.retain();
+  const { replay } = session;
+  const { rpcMethod, rpcName, upstream } = exchange.entry;
   const reply = new PostReply(exchange, {
     count: requests.length,
     batch,
     heartbeatMs: context.heartbeatMs,
+    resumable: replay && (() => replay.open({ rpcMethod, rpcName, upstream })),
+    eager: replay?.primed ?? false,
     onGone: () => undefined,
     onStop(error) {
       for (const message of waiting) {
@@ -179,7 +203,9 @@ function serveContents(
   });
 
   function respond(message: (typeof requests)[number], response: Parameters<PostReply['respond']>[0]): void {
-    if (waiting.delete(message)) reply.respond(response);
+    if (!waiting.delete(message)) return;
+    reply.respond(response);
+    if (waiting.size === 0) post.hold?.release();
   }
 
   for (const message of requests) {

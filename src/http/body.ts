@@ -28,29 +28,34 @@ export interface BodyOptions {
 
 const EMPTY = Buffer.alloc(0);
 
-/** Starts reading; exactly one of `onReady` and `onFailure` follows. A vanished client is CLIENT_GONE. */
-export function readBody(request: IncomingMessage, options: BodyOptions): void {
+/**
+ * Starts reading; exactly one of `onReady` and `onFailure` follows, unless the returned function is called before: it
+ * gives up what has been read. A vanished client is CLIENT_GONE.
+ */
+export function readBody(request: IncomingMessage, options: BodyOptions): () => void {
   const declared = request.headers['content-length'];
   const length = declared === undefined ? undefined : Number(declared);
-  if (length !== undefined && length > options.bodyBytesMax) return options.onFailure(tooLarge(options.bodyBytesMax));
-  if (length === 0 || (length === undefined && request.headers['transfer-encoding'] === undefined)) {
+  const isEmpty = length === 0 || (length === undefined && request.headers['transfer-encoding'] === undefined);
+  if (length !== undefined && length > options.bodyBytesMax) options.onFailure(tooLarge(options.bodyBytesMax));
+  else if (isEmpty) {
     request.resume();
-    return options.onReady({ kind: 'whole', bytes: EMPTY });
-  }
-  if (length !== undefined && length > REPLAY_BYTES_MAX) {
-    return options.onReady({ kind: 'stream', head: EMPTY, length });
-  }
-  collect(request, options, length);
+    options.onReady({ kind: 'whole', bytes: EMPTY });
+  } else if (length !== undefined && length > REPLAY_BYTES_MAX) {
+    options.onReady({ kind: 'stream', head: EMPTY, length });
+  } else return collect(request, options, length);
+  return () => undefined;
 }
 
-function collect(request: IncomingMessage, options: BodyOptions, length: number | undefined): void {
+function collect(request: IncomingMessage, options: BodyOptions, length: number | undefined): () => void {
   const chunks: Buffer[] = [];
   let byteCount = 0;
+  let isOver = false;
   const idle = setTimeout(() => finish(() => options.onFailure(tooSlow())), options.idleMs ?? CLIENT_BODY_IDLE_MS_MAX);
   const onData = (chunk: Buffer): void => {
     chunks.push(chunk);
     byteCount += chunk.length;
     options.onBytes(chunk);
+    if (isOver) return;
     if (byteCount > options.bodyBytesMax) finish(() => options.onFailure(tooLarge(options.bodyBytesMax)));
     else if (byteCount > REPLAY_BYTES_MAX) {
       request.pause();
@@ -63,11 +68,13 @@ function collect(request: IncomingMessage, options: BodyOptions, length: number 
   };
   const onGone = (): void => finish(() => options.onFailure(gone()));
   const finish = (then: () => void): void => {
+    isOver = true;
     clearTimeout(idle);
     request.off('data', onData).off('end', onEnd).off('close', onGone).off('error', onGone);
     then();
   };
   request.on('data', onData).on('end', onEnd).on('close', onGone).on('error', onGone);
+  return () => finish(() => undefined);
 }
 
 export interface PumpOptions {
@@ -88,7 +95,9 @@ export function pumpBody(request: IncomingMessage, options: PumpOptions): { resu
   // While we hold the client back ourselves, its silence is ours.
   const onIdle = (): unknown => (request.isPaused() ? idle.refresh() : fail(tooSlow()));
   const idle = setTimeout(onIdle, options.idleMs ?? CLIENT_BODY_IDLE_MS_MAX);
+  let isOver = false;
   const stop = (): void => {
+    isOver = true;
     clearTimeout(idle);
     request.off('data', onData).off('end', onEnd).off('close', onGone).off('error', onGone);
   };
@@ -101,6 +110,7 @@ export function pumpBody(request: IncomingMessage, options: PumpOptions): { resu
     byteCount += chunk.length;
     countPassed(chunk.length);
     options.onBytes(chunk);
+    if (isOver) return;
     if (byteCount > options.bodyBytesMax) return fail(tooLarge(options.bodyBytesMax));
     idle.refresh();
     if (!options.write(chunk)) request.pause();

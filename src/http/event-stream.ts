@@ -15,6 +15,8 @@ export interface EventStreamOptions {
   /** Silence after which a comment is sent; 0 for none. */
   readonly heartbeatMs: number;
   readonly headers?: Readonly<Record<string, string>>;
+  /** Events that leave together with the head. */
+  readonly first?: string;
   /** The stream has no answer to wait for, so that a client that leaves has simply finished. */
   readonly openEnded: boolean;
   /** The owner says its last words with `finish`. */
@@ -45,6 +47,8 @@ export class EventStream {
     response.on('drain', () => this.#onDrain());
     response.on('close', () => this.#onClientClose());
     exchange.stop = (reason) => this.#stop(reason);
+    const { first = '' } = options;
+    response.cork();
     response.writeHead(200, {
       'content-type': 'text/event-stream',
       'cache-control': 'no-store',
@@ -53,11 +57,18 @@ export class EventStream {
       ...options.headers,
     });
     response.flushHeaders();
+    if (first !== '') this.#write(first);
+    response.uncork();
     if (options.heartbeatMs > 0) this.#heartbeat = setTimeout(() => this.#onSilent(), options.heartbeatMs);
   }
 
   get open(): boolean {
     return this.#state === 'open' && !this.#exchange.response.destroyed;
+  }
+
+  /** Whether so much waits for the client that a hint is not worth sending. */
+  get crowded(): boolean {
+    return this.#exchange.response.writableLength > STREAM_QUEUE_BYTES_MAX;
   }
 
   /** Calls back once when no more can be sent, whoever ended it; at once when that is so already. */
@@ -73,14 +84,13 @@ export class EventStream {
 
   /** Sends a message, or drops it when too much waits already. False when it was not sent. */
   offer(message: unknown): boolean {
-    if (this.#exchange.response.writableLength > STREAM_QUEUE_BYTES_MAX) return false;
-    return this.send(message);
+    return !this.crowded && this.send(message);
   }
 
   /** As `send`, for events that are no messages. */
   sendText(text: string): boolean {
     if (!this.open) return false;
-    if (this.#exchange.response.writableLength > STREAM_QUEUE_BYTES_MAX) {
+    if (this.crowded) {
       this.#cut(unread());
       return false;
     }
@@ -90,11 +100,15 @@ export class EventStream {
 
   /** Ends the stream, with one more message if there is one, after the entry is in the file. */
   finish(message?: unknown): void {
+    this.finishText(message === undefined ? '' : encodeMessage(message));
+  }
+
+  /** As `finish`, with the text of the last event. */
+  finishText(text: string): void {
     if (this.#state !== 'open') return;
     this.#state = 'finishing';
     clearTimeout(this.#heartbeat);
     this.#over();
-    const text = message === undefined ? '' : encodeMessage(message);
     const { response, entry } = this.#exchange;
     entry.bytesOut += Buffer.byteLength(text);
     this.#exchange.commit(() => {

@@ -78,7 +78,7 @@ export function relay(exchange: Exchange, target: RelayTarget, context: RelayCon
 function upstreamPath(exchange: Exchange, target: RelayTarget, context: RelayContext): string {
   const { upstream, server, principalId } = target;
   if (target.part === 'messages') {
-    return openEndpoint(exchange.query, context.sealer, { serverName: server.name, principalId });
+    return openEndpoint(exchange.query, { serverName: server.name, principalId, base: upstream.url }, context);
   }
   const own = upstream.url.search;
   if (exchange.query.length < 2) return upstream.url.pathname + own;
@@ -228,8 +228,8 @@ class Relayed {
 
   #announce(uri: string): string {
     const { target, context } = this.#options;
-    const scope = { serverName: target.server.name, principalId: target.principalId };
-    return announceEndpoint(uri, target.upstream.url, { sealer: context.sealer, prefix: context.pathPrefix, scope });
+    const scope = { serverName: target.server.name, principalId: target.principalId, base: target.upstream.url };
+    return announceEndpoint(uri, scope, { ...context, prefix: context.pathPrefix });
   }
 
   #fail(error: ProxyError): void {

@@ -58,7 +58,8 @@ export interface LegacyClient {
   readonly id: string;
   post(body: unknown, headers?: Record<string, string>): Promise<Answer>;
   stream(body: unknown): Promise<StreamedAnswer>;
-  listen(): Promise<StreamedAnswer>;
+  /** GET; with an id, to take up the stream of that event. */
+  listen(lastEventId?: string): Promise<StreamedAnswer>;
   end(): Promise<Answer>;
 }
 
@@ -76,11 +77,23 @@ export async function connect(
   const headers = { accept: BOTH, 'mcp-session-id': id, 'mcp-protocol-version': revision };
   return {
     id,
-    post: (body, more = {}) => send(url, { headers: { ...headers, ...more }, body }),
+    post: async (body, more = {}) => lastMessage(await send(url, { headers: { ...headers, ...more }, body })),
     stream: (body) => openStream(url, { headers, body }),
-    listen: () => openStream(url, { headers: { ...headers, accept: 'text/event-stream' } }),
+    listen: (lastEventId) => openStream(url, { headers: { ...headers, ...SSE, ...resuming(lastEventId) } }),
     end: () => send(url, { method: 'DELETE', headers }),
   };
+}
+
+const SSE = { accept: 'text/event-stream' };
+
+function resuming(lastEventId: string | undefined): Record<string, string> {
+  return lastEventId === undefined ? {} : { 'last-event-id': lastEventId };
+}
+
+/** The answer, whose `json` gives the last message of an event stream too. */
+function lastMessage(answer: Answer): Answer {
+  if (answer.header('content-type') !== 'text/event-stream') return answer;
+  return { ...answer, json: () => eventsOf(answer.text()).at(-1) };
 }
 
 /** A call of the view, when it has been made. */
@@ -97,7 +110,7 @@ export function request(id: string | number, method: string, params: Json = {}):
 export function eventsOf(text: string): Json[] {
   return text
     .split('\n\n')
-    .flatMap((block) => block.split('\n').filter((line) => line.startsWith('data: ')))
+    .flatMap((block) => block.split('\n').filter((line) => line.startsWith('data: {')))
     .map((line) => JSON.parse(line.slice(6)) as Json);
 }
 

@@ -95,6 +95,8 @@ export interface DownstreamServer {
   readonly url: string;
   readonly entries: Entry[];
   readonly internal: unknown[];
+  /** Messages for the diagnostic log. */
+  readonly diags: string[];
   readonly open: Set<Exchange>;
   readonly downstream: Downstream;
   /** Forgets everything but the key, as a restart does. */
@@ -111,6 +113,7 @@ export async function startDownstream(
   const clock = { wallMs: () => Date.now(), monotonicMs: () => performance.now(), random: () => 0.5 };
   const entries: Entry[] = [];
   const internal: unknown[] = [];
+  const diags: string[] = [];
   const open = new Set<Exchange>();
   const unwritten: (() => void)[] = [];
   const make = (): Downstream =>
@@ -121,6 +124,7 @@ export async function startDownstream(
       pathPrefix: '',
       serverInfo: { name: 'mcproxy', version: '0.0.0' },
       keepParams: undefined,
+      onDiag: (_level, message) => diags.push(message),
       onInternal: (error) => internal.push(error),
     });
   let downstream = make();
@@ -150,6 +154,7 @@ export async function startDownstream(
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     entries,
     internal,
+    diags,
     open,
     get downstream() {
       return downstream;

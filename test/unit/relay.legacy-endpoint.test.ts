@@ -2,14 +2,20 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { makeSealer } from '../../src/auth/seal.ts';
 import { ProxyError, type ErrorCode } from '../../src/errors.ts';
+import { SESSION_MS_MAX } from '../../src/limits.ts';
 import { announceEndpoint, openEndpoint, type EndpointScope } from '../../src/relay/legacy-endpoint.ts';
+import { verifies } from '../support/verifies.ts';
 
-const sealer = makeSealer(Buffer.alloc(32, 1));
-const ALICE: EndpointScope = { serverName: 'files', principalId: 'alice' };
+let nowMs = 1_000;
+const SEAL = {
+  sealer: makeSealer(Buffer.alloc(32, 1)),
+  clock: { wallMs: () => nowMs, monotonicMs: () => 0, random: () => 0 },
+};
 const BASE = new URL('https://up.example/base/sse?key=1');
+const ALICE: EndpointScope = { serverName: 'files', principalId: 'alice', base: BASE };
 
 function announce(uri: string, scope = ALICE, prefix = ''): string {
-  return announceEndpoint(uri, BASE, { sealer, prefix, scope });
+  return announceEndpoint(uri, scope, { ...SEAL, prefix });
 }
 
 function query(endpoint: string): string {
@@ -34,7 +40,7 @@ for (const { name, uri, path } of ours) {
   test(`an endpoint given as ${name} is announced as ours and leads back`, () => {
     const endpoint = announce(uri);
     assert.match(endpoint, /^\/files\/messages\?sessionId=[A-Za-z0-9_-]+$/);
-    assert.equal(openEndpoint(query(endpoint), sealer, ALICE), path);
+    assert.equal(openEndpoint(query(endpoint), ALICE, SEAL), path);
     assert.ok(announce(uri, ALICE, '/prefix').startsWith('/prefix/files/messages?sessionId='));
   });
 }
@@ -57,15 +63,28 @@ for (const uri of foreign) {
   });
 }
 
-test('a handle opens for its user and server only', () => {
+verifies('gateway.front.endpoint-handle', 'a handle opens for its user, server and origin only', () => {
   const handle = query(announce('/m'));
   const others = [
     { ...ALICE, principalId: 'bob' },
     { ...ALICE, serverName: 'other' },
-    { serverName: 'alice', principalId: 'files' },
+    { ...ALICE, serverName: 'alice', principalId: 'files' },
+    { ...ALICE, base: new URL('https://moved.example/base/sse') },
+    { ...ALICE, base: new URL('http://up.example/base/sse') },
   ];
-  for (const scope of others) assert.throws(() => openEndpoint(handle, sealer, scope), failsWith('SESSION_UNKNOWN'));
-  assert.throws(() => openEndpoint('?sessionId=abc', sealer, ALICE), failsWith('SESSION_UNKNOWN'));
+  for (const scope of others) assert.throws(() => openEndpoint(handle, scope, SEAL), failsWith('SESSION_UNKNOWN'));
+  assert.equal(openEndpoint(handle, { ...ALICE, base: new URL('https://up.example/elsewhere') }, SEAL), '/m');
+  assert.throws(() => openEndpoint('?sessionId=abc', ALICE, SEAL), failsWith('SESSION_UNKNOWN'));
   for (const none of ['', '?', '?session=1'])
-    assert.throws(() => openEndpoint(none, sealer, ALICE), failsWith('SESSION_MISSING'));
+    assert.throws(() => openEndpoint(none, ALICE, SEAL), failsWith('SESSION_MISSING'));
+});
+
+verifies('gateway.front.endpoint-handle', 'a handle ends with its time', () => {
+  const handle = query(announce('/m'));
+  const beganMs = nowMs;
+  nowMs = beganMs + SESSION_MS_MAX;
+  assert.equal(openEndpoint(handle, ALICE, SEAL), '/m');
+  nowMs += 1;
+  assert.throws(() => openEndpoint(handle, ALICE, SEAL), failsWith('SESSION_UNKNOWN'));
+  nowMs = beganMs;
 });

@@ -5,7 +5,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { makeSealer } from '../../src/auth/seal.ts';
 import { claimsOf } from '../../src/gateway/downstream-request.ts';
-import { createSessions, type Sessions } from '../../src/gateway/session.ts';
+import { createSessions, type Sessions } from '../../src/gateway/sessions.ts';
 import type { GatewayView } from '../../src/gateway/view.ts';
 import { SESSION_COUNT_MAX, SESSION_IDLE_MS, SESSION_MS_MAX } from '../../src/limits.ts';
 import type { LegacyRevision } from '../../src/mcp/protocol.ts';
@@ -58,7 +58,7 @@ test('an ended session is refused, cancels its calls and leaves its subscription
   const view = { unsubscribe: (uri: string) => Promise.resolve(void left.push(uri)) } as unknown as GatewayView;
   session.subscriptions.set('file:///a', view);
   session.calls.set(1, { cancel: () => void left.push('call') });
-  sessions.end(id);
+  sessions.end(id, ALICE);
   assert.equal(sessions.find(id, ALICE), undefined);
   assert.deepEqual(left.toSorted(), ['call', 'file:///a']);
 });
