@@ -38,8 +38,7 @@ export function createBodyRoom(): BodyRoom {
 
   function giveWay(owner: string | undefined): boolean {
     let largest: Held | undefined;
-    for (const each of arriving)
-      if (each.owner === owner && each.bytes > (largest?.bytes ?? 0)) largest = each;
+    for (const each of arriving) if (each.owner === owner && each.bytes > (largest?.bytes ?? 0)) largest = each;
     largest?.refuse(noRoom());
     return largest !== undefined;
   }

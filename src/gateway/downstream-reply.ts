@@ -80,7 +80,8 @@ export class PostReply {
     if (response !== undefined) {
       this.#respondedCount += 1;
       if (this.#entry !== undefined) noteResponse(this.#entry, response);
-    } else if (this.#waiting === 0 && this.#respondedCount === 0 && this.#entry !== undefined) noteCancelled(this.#entry);
+    } else if (this.#waiting === 0 && this.#respondedCount === 0 && this.#entry !== undefined)
+      noteCancelled(this.#entry);
     if (this.#waiting > 0) {
       if (response === undefined) return;
       if (this.#stream === undefined) this.#responses.push(response);
@@ -184,7 +185,12 @@ export function sendAccepted(exchange: Exchange): void {
 export function writeEmpty(exchange: Exchange, status: number, headers: Readonly<Record<string, string>> = {}): void {
   const { response, entry } = exchange;
   if (response.headersSent || response.destroyed) return;
-  response.writeHead(status, { 'content-length': 0, 'cache-control': 'no-store', 'x-request-id': entry.requestId, ...headers });
+  response.writeHead(status, {
+    'content-length': 0,
+    'cache-control': 'no-store',
+    'x-request-id': entry.requestId,
+    ...headers,
+  });
   response.end();
 }
 

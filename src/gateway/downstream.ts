@@ -36,7 +36,8 @@ export function createDownstream(context: DownstreamContext): Downstream {
   function tellOnce(principalId: string): void {
     if (told.has(principalId) || told.size >= PRINCIPAL_COUNT_MAX) return;
     told.add(principalId);
-    const text = 'a client sends no Mcp-Session-Id; its requests are served without a session, so it is never asked back';
+    const text =
+      'a client sends no Mcp-Session-Id; its requests are served without a session, so it is never asked back';
     context.onDiag('info', text, { principal: principalId });
   }
 

@@ -26,7 +26,7 @@ import { sendAccepted, sendRefusal, writeEmpty } from './downstream-reply.ts';
 import { claimsOf } from './downstream-request.ts';
 import { failureOf, legacyResponse, reported } from './downstream-result.ts';
 import { closeSession, createSession, type Session, type SessionOwner } from './session.ts';
-import { createShares } from './shares.ts';
+import { createShares, type Shares } from './shares.ts';
 
 export interface LegacySse {
   /** GET: opens the stream. */
@@ -46,6 +46,8 @@ interface Conversation {
   closing: boolean;
 }
 
+type Conversations = ReadonlyMap<string, Conversation>;
+
 /** A stop lets what is in progress be answered; it is cut with the connection when that takes too long. */
 function drain(conversation: Conversation): void {
   conversation.closing = true;
@@ -57,19 +59,10 @@ export function createLegacySse(context: DownstreamContext): LegacySse {
   const conversations = new Map<string, Conversation>();
   const shares = createShares();
 
-  /** Whoever has most streams open gives the oldest one up; false when that is the user who wants one more. */
-  function makeRoom(principalId: string): boolean {
-    const largest = shares.largest();
-    if (largest === undefined || shares.of(principalId) >= shares.of(largest)) return false;
-    const oldest = [...conversations.values()].find(({ session }) => session.principalId === largest);
-    oldest?.stream.finish();
-    return true;
-  }
-
   function open(post: DownstreamPost): void {
     const { exchange, target } = post;
     const owner = ownerOf(post);
-    if (conversations.size >= SESSION_COUNT_MAX && !makeRoom(owner.principalId))
+    if (conversations.size >= SESSION_COUNT_MAX && !makeRoom(conversations, shares, owner.principalId))
       return sendFailure(exchange, new ProxyError('OVERLOADED', 'too many HTTP+SSE sessions are open'));
     const key = randomUUID();
     const session = createSession(owner, { revision: LATEST_LEGACY, capabilities: {}, clientInfo: undefined });
@@ -91,20 +84,11 @@ export function createLegacySse(context: DownstreamContext): LegacySse {
     stream.sendText(encodeSseEvent({ event: 'endpoint', data: `${path}?sessionId=${handle}` }));
   }
 
-  function find(post: DownstreamPost): Conversation | ProxyError {
-    const handle = new URLSearchParams(post.exchange.query).get('sessionId');
-    if (handle === null)
-      return new ProxyError('SESSION_MISSING', 'sessionId is missing; POST to the URL of the endpoint event');
-    const key = context.sealer.open(handle, contextOf(ownerOf(post)));
-    const found = key === undefined ? undefined : conversations.get(key);
-    return found ?? new ProxyError('SESSION_UNKNOWN', 'this session has ended; connect to the SSE URL again');
-  }
-
   return {
     open,
     receive(post) {
       const { exchange } = post;
-      const conversation = find(post);
+      const conversation = find(post, conversations);
       if (conversation instanceof ProxyError) return sendFailure(exchange, conversation);
       readMessageBody(post, {
         onFailure: (error) => sendFailure(exchange, error),
@@ -126,6 +110,24 @@ export function createLegacySse(context: DownstreamContext): LegacySse {
       for (const conversation of conversations.values()) drain(conversation);
     },
   };
+}
+
+/** Whoever has most streams open gives the oldest one up; false when that is the user who wants one more. */
+function makeRoom(conversations: Conversations, shares: Shares, principalId: string): boolean {
+  const largest = shares.largest();
+  if (largest === undefined || shares.of(principalId) >= shares.of(largest)) return false;
+  const oldest = [...conversations.values()].find(({ session }) => session.principalId === largest);
+  oldest?.stream.finish();
+  return true;
+}
+
+function find(post: DownstreamPost, conversations: Conversations): Conversation | ProxyError {
+  const handle = new URLSearchParams(post.exchange.query).get('sessionId');
+  if (handle === null)
+    return new ProxyError('SESSION_MISSING', 'sessionId is missing; POST to the URL of the endpoint event');
+  const key = post.context.sealer.open(handle, contextOf(ownerOf(post)));
+  const found = key === undefined ? undefined : conversations.get(key);
+  return found ?? new ProxyError('SESSION_UNKNOWN', 'this session has ended; connect to the SSE URL again');
 }
 
 function ownerOf({ target }: DownstreamPost): SessionOwner {

@@ -38,114 +38,115 @@ export interface Replays {
   open(principalId: string, options: { readonly primed: boolean }): SessionReplay;
 }
 
-interface Store extends SessionReplay {
-  readonly principalId: string;
-  /** Gives up what is needed least; false when nothing can go. */
-  shrink(keep: ResumableStream): boolean;
+interface Room {
+  readonly shares: Shares;
+  /** Those that keep something. */
+  readonly stores: Set<Store>;
 }
 
 export function createReplays(): Replays {
-  const shares = createShares();
-  // Those that keep something. Bounded by SESSION_COUNT_MAX.
-  const stores = new Set<Store>();
-
-  function makeRoom(bytes: number, keep: ResumableStream): boolean {
-    while (shares.total + bytes > REPLAY_TOTAL_BYTES_MAX) {
-      const largest = shares.largest();
-      const isShrunk = [...stores].some((store) => store.principalId === largest && store.shrink(keep));
-      if (!isShrunk) return false;
-    }
-    return true;
-  }
-
-  return { open: (principalId, { primed }) => createStore({ principalId, primed, shares, stores, makeRoom }) };
+  const room: Room = { shares: createShares(), stores: new Set() }; // Bounded by SESSION_COUNT_MAX.
+  return { open: (principalId, { primed }) => new Store(room, principalId, primed) };
 }
 
-interface StoreOptions {
-  readonly principalId: string;
-  readonly primed: boolean;
-  readonly shares: Shares;
-  readonly stores: Set<Store>;
-  makeRoom(bytes: number, keep: ResumableStream): boolean;
+/** Makes room for so many bytes of all; false when there is none. */
+function makeRoom({ shares, stores }: Room, bytes: number, keep: ResumableStream): boolean {
+  while (shares.total + bytes > REPLAY_TOTAL_BYTES_MAX) {
+    const largest = shares.largest();
+    if (![...stores].some((store) => store.principalId === largest && store.shrink(keep))) return false;
+  }
+  return true;
 }
 
 const EVENT_ID = /^([A-Za-z0-9_-]+)\.([gr])(\d{1,15})\.(\d{1,15})$/;
 
-function createStore({ principalId, primed, shares, stores, makeRoom }: StoreOptions): Store {
-  const own = randomBytes(9).toString('base64url');
-  // By the middle of their event ids, oldest first. Bounded by SESSION_CALL_COUNT_MAX and REPLAY_EVENT_COUNT_MAX.
-  const streams = new Map<string, ResumableStream>();
-  const names = new Map<ResumableStream, string>(); // Bounded as streams are.
-  const sent = new Set<ResumableStream>(); // Bounded by REPLAY_SENT_COUNT_MAX.
-  let openedCount = 0;
-  let heldBytes = 0;
-  let eventCount = 0;
+/** The streams of one session; a class because they are to be let go of. */
+class Store implements SessionReplay, StreamKeeper {
+  readonly principalId: string;
+  readonly primed: boolean;
+  readonly #room: Room;
+  readonly #own = randomBytes(9).toString('base64url');
+  /** By the middle of their event ids, oldest first. Bounded by SESSION_CALL_COUNT_MAX and REPLAY_EVENT_COUNT_MAX. */
+  readonly #streams = new Map<string, ResumableStream>();
+  /** Bounded by REPLAY_SENT_COUNT_MAX. */
+  readonly #sent = new Set<ResumableStream>();
+  #openedCount = 0;
+  #bytes = 0;
+  #eventCount = 0;
 
-  const keeper: StreamKeeper = {
-    reserve(stream, bytes) {
-      if (bytes > REPLAY_SESSION_BYTES_MAX) return false;
-      while (heldBytes + bytes > REPLAY_SESSION_BYTES_MAX || eventCount >= REPLAY_EVENT_COUNT_MAX) {
-        if (!store.shrink(stream)) return false;
-      }
-      if (!makeRoom(bytes, stream)) return false;
-      heldBytes += bytes;
-      eventCount += 1;
-      shares.add(principalId, bytes);
-      return true;
-    },
-    release(bytes) {
-      heldBytes -= bytes;
-      eventCount -= 1;
-      shares.add(principalId, -bytes);
-    },
-    onSent(stream) {
-      sent.delete(stream);
-      sent.add(stream);
-      for (const oldest of sent) {
-        if (sent.size <= REPLAY_SENT_COUNT_MAX) return;
-        oldest.forget();
-      }
-    },
-    onForgotten(stream) {
-      sent.delete(stream);
-      streams.delete(names.get(stream) ?? '');
-      names.delete(stream);
-      if (streams.size === 0) stores.delete(store);
-    },
-  };
+  constructor(room: Room, principalId: string, primed: boolean) {
+    this.#room = room;
+    this.principalId = principalId;
+    this.primed = primed;
+  }
 
-  const store: Store = {
-    principalId,
-    primed,
-    open(label) {
-      openedCount += 1;
-      const name = `${label === undefined ? 'g' : 'r'}${openedCount}`;
-      const stream = new ResumableStream({ keeper, idPrefix: `${own}.${name}`, primed, label });
-      streams.set(name, stream);
-      names.set(stream, name);
-      stores.add(store);
-      return stream;
-    },
-    find(lastEventId) {
-      const [, session, kind = 'g', count = '', number = ''] = EVENT_ID.exec(lastEventId) ?? [];
-      const stream = session === own ? streams.get(kind + count) : undefined;
-      const after = Number(number);
-      if (stream?.hasAfter(after) === true) return { kind: 'stream', stream, after };
-      return { kind: kind === 'r' ? 'over' : 'unknown' };
-    },
-    shrink(keep) {
-      const [oldest] = sent;
-      if (oldest !== undefined) oldest.forget();
-      else if (![...streams.values()].some((stream) => stream.dropHint())) {
-        const unfetched = [...streams.values()].find((stream) => stream.finished && stream !== keep);
-        unfetched?.forget();
-        return unfetched !== undefined;
-      }
-      return true;
-    },
-    close() {
-      for (const stream of streams.values()) stream.close();
-    },
-  };
-  return store;
+  open(label?: StreamLabel): ResumableStream {
+    this.#openedCount += 1;
+    const name = `${label === undefined ? 'g' : 'r'}${this.#openedCount}`;
+    const stream = new ResumableStream({ keeper: this, session: this.#own, name, primed: this.primed, label });
+    this.#streams.set(name, stream);
+    this.#room.stores.add(this);
+    return stream;
+  }
+
+  find(lastEventId: string): Found {
+    const [, session, kind = 'g', count = '', number = ''] = EVENT_ID.exec(lastEventId) ?? [];
+    const stream = session === this.#own ? this.#streams.get(kind + count) : undefined;
+    const after = Number(number);
+    if (stream?.hasAfter(after) === true) return { kind: 'stream', stream, after };
+    return { kind: kind === 'r' ? 'over' : 'unknown' };
+  }
+
+  close(): void {
+    for (const stream of this.#streams.values()) stream.close();
+  }
+
+  reserve(stream: ResumableStream, bytes: number): boolean {
+    if (bytes > REPLAY_SESSION_BYTES_MAX) return false;
+    while (this.#isOver(bytes)) if (!this.shrink(stream)) return false;
+    if (!makeRoom(this.#room, bytes, stream)) return false;
+    this.#count(bytes, 1);
+    return true;
+  }
+
+  release(bytes: number): void {
+    this.#count(-bytes, -1);
+  }
+
+  onSent(stream: ResumableStream): void {
+    this.#sent.delete(stream);
+    this.#sent.add(stream);
+    for (const oldest of this.#sent) {
+      if (this.#sent.size <= REPLAY_SENT_COUNT_MAX) return;
+      oldest.forget();
+    }
+  }
+
+  onForgotten(stream: ResumableStream): void {
+    this.#sent.delete(stream);
+    this.#streams.delete(stream.name);
+    if (this.#streams.size === 0) this.#room.stores.delete(this);
+  }
+
+  /** Gives up what is needed least; false when nothing can go. */
+  shrink(keep: ResumableStream): boolean {
+    const [oldest] = this.#sent;
+    if (oldest !== undefined) oldest.forget();
+    else if (![...this.#streams.values()].some((stream) => stream.dropHint())) {
+      const unfetched = [...this.#streams.values()].find((stream) => stream.finished && stream !== keep);
+      unfetched?.forget();
+      return unfetched !== undefined;
+    }
+    return true;
+  }
+
+  #isOver(bytes: number): boolean {
+    return this.#bytes + bytes > REPLAY_SESSION_BYTES_MAX || this.#eventCount >= REPLAY_EVENT_COUNT_MAX;
+  }
+
+  #count(bytes: number, events: number): void {
+    this.#bytes += bytes;
+    this.#eventCount += events;
+    this.#room.shares.add(this.principalId, bytes);
+  }
 }

@@ -30,8 +30,9 @@ export interface StreamKeeper {
 
 export interface ResumableOptions {
   readonly keeper: StreamKeeper;
-  /** Of every event id; what follows is the number of the event. */
-  readonly idPrefix: string;
+  /** An event id is the session, the name of the stream and the number of the event. */
+  readonly session: string;
+  readonly name: string;
   /** The stream begins with an id, for clients that know an event without data. */
   readonly primed: boolean;
   /** Undefined for a general stream. */
@@ -76,14 +77,13 @@ export class ResumableStream {
     this.#options = options;
   }
 
+  get name(): string {
+    return this.#options.name;
+  }
+
   /** Whether a connection carries the stream now. */
   get open(): boolean {
     return this.#carrier?.stream.open ?? false;
-  }
-
-  /** Whether what is said still reaches the client, now or when it comes back. */
-  get reachable(): boolean {
-    return this.#state === 'open';
   }
 
   get finished(): boolean {
@@ -230,12 +230,16 @@ export class ResumableStream {
   }
 
   #textOf({ number, data }: Pick<KeptEvent, 'number' | 'data'>): string {
-    return encodeSseEvent({ event: 'message', id: `${this.#options.idPrefix}.${number}`, data });
+    return encodeSseEvent({ event: 'message', id: this.#idOf(number), data });
+  }
+
+  #idOf(number: number): string {
+    return `${this.#options.session}.${this.name}.${number}`;
   }
 
   #priming(after: number): string {
     if (!this.#options.primed) return '';
-    return encodeSseEvent({ id: `${this.#options.idPrefix}.${after}`, retryMs: REPLAY_RETRY_MS, data: '' });
+    return encodeSseEvent({ id: this.#idOf(after), retryMs: REPLAY_RETRY_MS, data: '' });
   }
 
   /** The client went on at another connection, so that this one is dead for it. */

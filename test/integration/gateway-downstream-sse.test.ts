@@ -3,11 +3,13 @@
  */
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
+import { SESSION_COUNT_MAX } from '../../src/limits.ts';
 import type { McpOutcome } from '../../src/mcp/waist.ts';
 import { scriptView, startDownstream, type DownstreamServer, type ScriptedView } from '../support/downstream-server.ts';
 import { openStream, readUntil, send, type StreamedAnswer } from '../support/http-client.ts';
 import { checkNothingLeft } from '../support/leaks.ts';
 import { connectClient1, connectClient2, type OfficialClient } from '../support/official-clients.ts';
+import { verifies } from '../support/verifies.ts';
 import { waitFor } from '../support/wait.ts';
 
 after(() => checkNothingLeft());
@@ -40,22 +42,26 @@ function call(id: number): unknown {
   return { jsonrpc: '2.0', id, method: 'tools/call', params: { name: 'a' } };
 }
 
-test('a POST to the endpoint is 202 at once, and its answer comes on the stream after its entry', async () => {
-  const view = scriptView();
-  await serving(view, async (server) => {
-    const { stream, endpoint } = await connect(server, '/files/sse');
-    assert.match(endpoint, /\/files\/messages\?sessionId=/);
-    assert.equal((await send(endpoint, { body: call(1) })).status, 202);
-    assert.equal(server.entries.length, 0);
-    view.calls[0]?.end({ kind: 'error', code: -32602, message: 'no', data: undefined });
-    const text = await readUntil(stream, (sofar) => sofar.includes('"id":1'));
-    assert.match(text, /"code":-32602/);
-    assert.equal(server.entries[0]?.rpcMethod, 'tools/call');
-    assert.equal(server.entries[0]?.rpcError, -32602);
-    assert.equal(server.entries[0]?.httpStatus, 202);
-    stream.close();
-  });
-});
+verifies(
+  'gateway.front.case-67',
+  'a POST to the endpoint is 202 at once, and its answer comes on the stream after its entry',
+  async () => {
+    const view = scriptView();
+    await serving(view, async (server) => {
+      const { stream, endpoint } = await connect(server, '/files/sse');
+      assert.match(endpoint, /\/files\/messages\?sessionId=/);
+      assert.equal((await send(endpoint, { body: call(1) })).status, 202);
+      assert.equal(server.entries.length, 0);
+      view.calls[0]?.end({ kind: 'error', code: -32602, message: 'no', data: undefined });
+      const text = await readUntil(stream, (sofar) => sofar.includes('"id":1'));
+      assert.match(text, /"code":-32602/);
+      assert.equal(server.entries[0]?.rpcMethod, 'tools/call');
+      assert.equal(server.entries[0]?.rpcError, -32602);
+      assert.equal(server.entries[0]?.httpStatus, 202);
+      stream.close();
+    });
+  },
+);
 
 test('an answer on the stream waits for its entry', async () => {
   const view = scriptView(() => DONE);
@@ -85,7 +91,7 @@ const REFUSED: { name: string; status: number; url: (endpoint: string) => string
   ];
 
 for (const { name, status, url, headers = {} } of REFUSED) {
-  test(`a POST ${name} is ${status} and calls nothing`, async () => {
+  verifies('gateway.front.case-68', `a POST ${name} is ${status} and calls nothing`, async () => {
     const view = scriptView();
     await serving(view, async (server) => {
       const { stream, endpoint } = await connect(server);
@@ -97,20 +103,24 @@ for (const { name, status, url, headers = {} } of REFUSED) {
   });
 }
 
-test('the end of the stream is the end of the session: calls are cancelled and their entries written', async () => {
-  const view = scriptView();
-  await serving(view, async (server) => {
-    const { stream, endpoint } = await connect(server);
-    await send(endpoint, { body: call(1) });
-    stream.close();
-    await waitFor(() => view.calls[0]?.cancelled !== undefined);
-    await waitFor(() => server.entries.length === 2);
-    const entry = server.entries.find(({ rpcMethod }) => rpcMethod === 'tools/call');
-    assert.equal(entry?.outcome, 'cancelled');
-    assert.equal((await send(endpoint, { body: call(2) })).status, 404);
-    assert.equal(view.listenerCount, 0);
-  });
-});
+verifies(
+  'gateway.front.case-68',
+  'the end of the stream is the end of the session: calls are cancelled and their entries written',
+  async () => {
+    const view = scriptView();
+    await serving(view, async (server) => {
+      const { stream, endpoint } = await connect(server);
+      await send(endpoint, { body: call(1) });
+      stream.close();
+      await waitFor(() => view.calls[0]?.cancelled !== undefined);
+      await waitFor(() => server.entries.length === 2);
+      const entry = server.entries.find(({ rpcMethod }) => rpcMethod === 'tools/call');
+      assert.equal(entry?.outcome, 'cancelled');
+      assert.equal((await send(endpoint, { body: call(2) })).status, 404);
+      assert.equal(view.listenerCount, 0);
+    });
+  },
+);
 
 test('a stop waits for what is in progress and then ends the stream', async () => {
   const view = scriptView();
@@ -124,6 +134,31 @@ test('a stop waits for what is in progress and then ends the stream', async () =
     for await (const chunk of stream.chunks) text += chunk.toString('utf8');
     assert.match(text, /"id":1,"result"/);
     assert.equal(server.entries.length, 2);
+  });
+});
+
+verifies('gateway.front.fair-share', 'a user who opens many streams leaves room for another', async () => {
+  const view = scriptView();
+  await serving(view, async (server) => {
+    const open = (user: string): Promise<StreamedAnswer> =>
+      openStream(`${server.url}/sse`, { headers: { accept: 'text/event-stream', 'x-test-user': user } });
+    const first = await open('mallory');
+    const bob = await open('bob');
+    const many: StreamedAnswer[] = [];
+    while (many.length < SESSION_COUNT_MAX - 2) {
+      const count = Math.min(64, SESSION_COUNT_MAX - 2 - many.length);
+      // oxlint-disable-next-line no-await-in-loop -- not all at once
+      many.push(...(await Promise.all(Array.from({ length: count }, () => open('mallory')))));
+    }
+    assert.equal((await open('mallory')).status, 503);
+    const alice = await open('alice');
+    assert.equal(alice.status, 200);
+    let text = '';
+    for await (const chunk of first.chunks) text += chunk.toString('utf8');
+    assert.match(text, /^event: endpoint\n/, 'the oldest stream of who has most has ended');
+    assert.ok(many.every(({ status }) => status === 200));
+    for (const stream of [...many, alice, bob]) stream.close();
+    await waitFor(() => server.open.size === 0);
   });
 });
 

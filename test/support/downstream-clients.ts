@@ -63,18 +63,23 @@ export interface LegacyClient {
   end(): Promise<Answer>;
 }
 
-export async function connect(
-  server: DownstreamServer,
-  options: { readonly revision?: string; readonly capabilities?: Json; readonly path?: string } = {},
-): Promise<LegacyClient> {
-  const { revision = '2025-11-25', capabilities = {}, path = '/mcp' } = options;
+export interface ConnectOptions {
+  readonly revision?: string;
+  readonly capabilities?: Json;
+  readonly path?: string;
+  readonly user?: string;
+}
+
+export async function connect(server: DownstreamServer, options: ConnectOptions = {}): Promise<LegacyClient> {
+  const { revision = '2025-11-25', capabilities = {}, path = '/mcp', user = 'alice' } = options;
   const url = server.url + path;
   const params = { protocolVersion: revision, capabilities, clientInfo: { name: 'test', version: '1' } };
-  const first = await send(url, { headers: { accept: BOTH }, body: request(0, 'initialize', params) });
+  const by = { accept: BOTH, 'x-test-user': user };
+  const first = await send(url, { headers: by, body: request(0, 'initialize', params) });
   assert.equal(first.status, 200);
   assert.equal((first.json() as Json)['result'].protocolVersion, revision);
   const id = first.header('mcp-session-id') ?? '';
-  const headers = { accept: BOTH, 'mcp-session-id': id, 'mcp-protocol-version': revision };
+  const headers = { ...by, 'mcp-session-id': id, 'mcp-protocol-version': revision };
   return {
     id,
     post: async (body, more = {}) => lastMessage(await send(url, { headers: { ...headers, ...more }, body })),
@@ -112,6 +117,13 @@ export function eventsOf(text: string): Json[] {
     .split('\n\n')
     .flatMap((block) => block.split('\n').filter((line) => line.startsWith('data: {')))
     .map((line) => JSON.parse(line.slice(6)) as Json);
+}
+
+/** The last event id of a stream's text. */
+export function lastIdOf(text: string): string {
+  const id = [...text.matchAll(/^id: (.+)$/gm)].at(-1)?.[1];
+  assert.ok(id, `no event id in: ${text}`);
+  return id;
 }
 
 export async function readAll(stream: StreamedAnswer): Promise<Json[]> {

@@ -7,8 +7,9 @@ import { makeSealer } from '../../src/auth/seal.ts';
 import { claimsOf } from '../../src/gateway/downstream-request.ts';
 import { createSessions, type Sessions } from '../../src/gateway/sessions.ts';
 import type { GatewayView } from '../../src/gateway/view.ts';
-import { SESSION_COUNT_MAX, SESSION_IDLE_MS, SESSION_MS_MAX } from '../../src/limits.ts';
+import { SESSION_COUNT_MAX, SESSION_ENDED_COUNT_MAX, SESSION_IDLE_MS, SESSION_MS_MAX } from '../../src/limits.ts';
 import type { LegacyRevision } from '../../src/mcp/protocol.ts';
+import { verifies } from '../support/verifies.ts';
 
 const ALICE = { principalId: 'alice', scope: '' };
 const CLAIMS = { revision: '2025-06-18', capabilities: { roots: {} }, clientInfo: { name: 'c' } } as const;
@@ -88,6 +89,27 @@ test('more sessions than the bound push out the longest unused', () => {
   assert.equal(sessions.find(first.id, ALICE), first.session);
   assert.equal(sessions.find(busy.id, ALICE), busy.session);
   assert.notEqual(sessions.find(second.id, ALICE), second.session);
+});
+
+const BOB = { principalId: 'bob', scope: '' };
+
+verifies('gateway.front.fair-share', 'a user who opens many sessions pushes out only their own', () => {
+  const sessions = holdStill().make();
+  const bobs = [sessions.open(BOB, CLAIMS), sessions.open(BOB, CLAIMS)];
+  const first = sessions.open(ALICE, CLAIMS);
+  for (let i = 0; i < 2 * SESSION_COUNT_MAX; i += 1) sessions.open(ALICE, CLAIMS);
+  for (const { id, session } of bobs) assert.equal(sessions.find(id, BOB), session);
+  assert.notEqual(sessions.find(first.id, ALICE), first.session);
+});
+
+verifies('gateway.front.fair-share', 'a user who ends many sessions does not bring ended ones of others back', () => {
+  const sessions = holdStill().make();
+  const bob = sessions.open(BOB, CLAIMS);
+  sessions.end(bob.id, BOB);
+  const alice = sessions.open(ALICE, CLAIMS);
+  for (let i = 0; i <= SESSION_ENDED_COUNT_MAX; i += 1) sessions.end(i === 0 ? alice.id : `any text ${i}`, ALICE);
+  assert.equal(sessions.find(bob.id, BOB), undefined);
+  assert.ok(sessions.find(alice.id, ALICE), 'the oldest of the user who ended most');
 });
 
 const DECLARED = {
