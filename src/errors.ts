@@ -224,7 +224,7 @@ export const ERRORS = {
     rpc: 503,
     retry: 'never',
     outcome: 'proxy_error',
-    help: 'A bound of the limits table is reached (open exchanges, sessions). Try again shortly.',
+    help: 'A bound of the limits table is reached (open exchanges, sessions, bytes of messages). Try again shortly.',
   },
   CLIENT_GONE: {
     http: 499,

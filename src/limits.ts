@@ -300,7 +300,7 @@ export const WATCHED_RESOURCE_COUNT_MAX = 1_000;
 
 /** A message of a client to the gateway, which reads it whole. */
 export const GATEWAY_BODY_BYTES_MAX = 16 * MIB;
-/** Such messages that are being read or answered, of all clients; the largest one still being read is refused then. */
+/** Such messages that are being read or answered, of all clients; the one read for longest is refused then. */
 export const GATEWAY_BODIES_BYTES_MAX = 64 * MIB;
 /** The same of one user, so that one user leaves room for the others. */
 export const GATEWAY_BODIES_USER_BYTES_MAX = 32 * MIB;

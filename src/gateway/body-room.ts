@@ -1,9 +1,9 @@
 /**
  * Room for the messages of clients: the bytes that are being read or answered, of all together and of one user.
  *
- * A body takes room as it arrives, not as it is announced. When there is none left, the largest body that is still
- * arriving gives way, of the user who holds most, so that neither many bodies nor slow ones keep others out: a small
- * message nearly always finds room. What is complete keeps its room until nobody needs it. Pure but for its callbacks.
+ * A body takes room as it arrives, not as it is announced. When there is none left, the body that has been arriving for
+ * longest gives way, of the user who holds most, so that slow bodies, few or many, keep nobody out: what is sent at
+ * once is never the oldest. What is complete keeps its room until nobody needs it. Pure but for its callbacks.
  */
 import { ProxyError } from '../errors.ts';
 import { GATEWAY_BODIES_BYTES_MAX, GATEWAY_BODIES_USER_BYTES_MAX } from '../limits.ts';
@@ -33,14 +33,16 @@ interface Held extends BodyHold {
 
 export function createBodyRoom(): BodyRoom {
   const shares = createShares();
-  // Bounded by EXCHANGE_COUNT_MAX.
+  // Oldest first. Bounded by EXCHANGE_COUNT_MAX.
   const arriving = new Set<Held>();
 
   function giveWay(owner: string | undefined): boolean {
-    let largest: Held | undefined;
-    for (const each of arriving) if (each.owner === owner && each.bytes > (largest?.bytes ?? 0)) largest = each;
-    largest?.refuse(noRoom());
-    return largest !== undefined;
+    for (const each of arriving) {
+      if (each.owner !== owner || each.bytes === 0) continue;
+      each.refuse(noRoom());
+      return true;
+    }
+    return false;
   }
 
   /** Makes the bounds hold again, if need be by refusing the newcomer itself. */

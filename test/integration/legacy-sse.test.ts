@@ -37,6 +37,13 @@ const app = await startApp(
   { after },
   {
     files: {
+      'mcproxy.yml': `
+listen: 127.0.0.1:0
+log: { file: access.log }
+admin: { socket: admin.sock }
+servers:
+  pass: { url: "${upstream.url}/base/sse", transport: sse, auth: passthrough }
+`,
       'tokens.yml': `
 users:
   alice:
@@ -130,6 +137,29 @@ for (const { name, announce } of others) {
     assert.equal(foreign.requests.length, 0);
   });
 }
+
+/** Their SHA-256 begin with the same eight digits, which is all that the log says of them. */
+const ALIKE = ['passthrough-token-48105', 'passthrough-token-52304'] as const;
+
+verifies(
+  'gateway.front.endpoint-handle',
+  'two tokens that look alike in the log do not share an endpoint',
+  async () => {
+    const [first, second] = ALIKE.map((token) => ({ authorization: `Bearer ${token}` }));
+    announced = '/messages?sessionId=abc';
+    const reply = await openStream(`${app.url}/pass/sse`, { headers: { accept: 'text/event-stream', ...first } });
+    const text = await readUntil(reply, (all) => all.includes('\n\n'));
+    const url = `${app.url}${/^data: (\S+)$/m.exec(text)?.[1] ?? ''}`;
+    assert.equal((await send(url, { body: INITIALIZE, headers: { ...second } })).status, 404);
+    assert.equal((await send(url, { body: INITIALIZE, headers: { ...first } })).status, 202);
+    reply.close();
+    const named = app
+      .entries()
+      .map(({ principal }) => String(principal))
+      .filter((name) => name.startsWith('passthrough:'));
+    assert.deepEqual([...new Set(named)], ['passthrough:48903f43']);
+  },
+);
 
 verifies(
   'routes.sse-foreign-origin',

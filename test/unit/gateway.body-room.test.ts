@@ -18,21 +18,36 @@ function open(room: BodyRoom, owner: string): Body {
   return { ...room.open(owner, (error) => void refusals.push(error)), refusals };
 }
 
-verifies('gateway.front.body-room', 'the largest message of a user gives way to a small one of the same user', () => {
+verifies(
+  'gateway.front.body-room',
+  'the message of a user that arrives for longest gives way to others of theirs',
+  () => {
+    const room = createBodyRoom();
+    const [idle, oldest, newer, small] = [open(room, 'a'), open(room, 'a'), open(room, 'a'), open(room, 'a')];
+    oldest.take(HALF - 1);
+    newer.take(HALF + 1);
+    small.take(1);
+    assert.deepEqual(
+      [idle, oldest, newer, small].map(({ refusals }) => refusals.length),
+      [0, 1, 0, 0],
+    );
+    assert.equal(oldest.refusals[0]?.code, 'OVERLOADED');
+    assert.deepEqual(oldest.refusals[0]?.headers, { 'retry-after': '1' });
+    oldest.take(HALF);
+    assert.equal(newer.refusals.length, 0, 'what is refused takes no room');
+  },
+);
+
+verifies('gateway.front.body-room', 'many slow messages keep out none that comes at once', () => {
   const room = createBodyRoom();
-  const [large, larger, small] = [open(room, 'a'), open(room, 'a'), open(room, 'a')];
-  large.take(HALF - 1);
-  larger.take(HALF + 1);
-  small.take(1);
-  assert.deepEqual(
-    [large, larger, small].map(({ refusals }) => refusals.length),
-    [0, 1, 0],
-  );
-  assert.equal(larger.refusals[0]?.code, 'OVERLOADED');
-  assert.deepEqual(larger.refusals[0]?.headers, { 'retry-after': '1' });
-  larger.take(HALF);
-  small.take(HALF);
-  assert.equal(small.refusals.length, 0, 'what is refused takes no room');
+  const count = 4_096;
+  const slow = Array.from({ length: count }, () => open(room, 'a'));
+  for (const body of slow) body.take(GATEWAY_BODIES_USER_BYTES_MAX / count);
+  const quick = open(room, 'a');
+  quick.take(HALF);
+  quick.complete();
+  assert.equal(quick.refusals.length, 0);
+  assert.equal(slow.filter(({ refusals }) => refusals.length === 1).length, count / 2);
 });
 
 verifies('gateway.front.body-room', 'what is being answered keeps its room until nobody needs it', () => {
