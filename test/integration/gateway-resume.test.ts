@@ -174,6 +174,11 @@ verifies('gateway.front.case-61', 'an id of another session, of another user or 
   await serving(view, async (server) => {
     const { client, call, lastId } = await breakCall(server, view, await connect(server));
     const others = [await connect(server), await connect(server, { user: 'bob' })];
+    // They have streams of their own, in the same place of their sessions.
+    for (const other of others) {
+      // oxlint-disable-next-line no-await-in-loop -- one after the other
+      (await breakCall(server, view, other)).call.events.onProgress({ progress: 9 });
+    }
     call.events.onProgress({ progress: 2 });
     const [prefix = ''] = lastId.split('.');
     const general = lastIdOf(await readUntil(await client.listen(), (text) => text.includes('\n\n')));
