@@ -16,8 +16,8 @@ import type { Entry } from '../model.ts';
 import { encodeSseEvent } from '../text/sse.ts';
 import { noteResponse } from './downstream-entry.ts';
 
-/** What the entry of every exchange says that carries the stream of a request. */
-export type StreamLabel = Pick<Entry, 'rpcMethod' | 'rpcName' | 'upstream'>;
+/** The request that a stream answers, as the entry of every exchange names it that carries the stream. */
+export type StreamLabel = Pick<Entry, 'requestId' | 'rpcMethod' | 'rpcName' | 'upstream'>;
 
 export interface StreamKeeper {
   /** Takes room for one more event; false when there is none. */
@@ -120,7 +120,10 @@ export class ResumableStream {
     const { label } = this.#options;
     const missed = this.#events.filter(({ number }) => number > after);
     const last = this.finished ? missed.pop() : undefined;
-    if (label !== undefined) Object.assign(entry, label);
+    if (label !== undefined) {
+      const { rpcMethod, rpcName, upstream } = label;
+      Object.assign(entry, { rpcMethod, rpcName, upstream });
+    }
     for (const event of [...missed, ...(last === undefined ? [] : [last])]) note(entry, event);
     const stream = new EventStream(exchange, {
       heartbeatMs,
@@ -224,7 +227,7 @@ export class ResumableStream {
       this.#events.push({ ...event, bytes });
       return true;
     }
-    const substitute = event.kind === 'response' ? notKept(message) : undefined;
+    const substitute = event.kind === 'response' ? notKept(message, this.#options.label) : undefined;
     if (substitute === undefined || substitute.length >= event.data.length) return false;
     return this.#keep({ ...event, data: substitute }, message);
   }
@@ -283,9 +286,9 @@ function note(entry: Entry, { kind, data }: KeptEvent): void {
 }
 
 /** What a client finds instead of an answer that was too long to be kept. */
-function notKept(response: unknown): string | undefined {
+function notKept(response: unknown, label: StreamLabel | undefined): string | undefined {
   if (!isObject(response) || !isRpcId(response['id'])) return undefined;
   const message = 'The answer was complete, but too long to be kept while the connection was broken.';
-  const data = { source: 'mcproxy', code: 'OVERLOADED' };
+  const data = { source: 'mcproxy', code: 'OVERLOADED', request_id: label?.requestId };
   return JSON.stringify(errorResponse(response['id'], { code: ERRORS.OVERLOADED.rpc, message, data }));
 }

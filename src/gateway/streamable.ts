@@ -184,12 +184,12 @@ function serveContents(
   // A client that leaves does not end what it asked for.
   post.hold?.retain();
   const { replay } = session;
-  const { rpcMethod, rpcName, upstream } = exchange.entry;
+  const { requestId, rpcMethod, rpcName, upstream } = exchange.entry;
   const reply = new PostReply(exchange, {
     count: requests.length,
     batch,
     heartbeatMs: context.heartbeatMs,
-    resumable: replay && (() => replay.open({ rpcMethod, rpcName, upstream })),
+    resumable: replay && (() => replay.open({ requestId, rpcMethod, rpcName, upstream })),
     eager: replay?.primed ?? false,
     onGone: () => undefined,
     onStop(error) {

@@ -13,7 +13,7 @@ import {
 } from '../../src/limits.ts';
 import { verifies } from '../support/verifies.ts';
 
-const LABEL = { rpcMethod: 'tools/call', rpcName: 'a', upstream: 'files' };
+const LABEL = { requestId: 'r', rpcMethod: 'tools/call', rpcName: 'a', upstream: 'files' };
 const HINT = { jsonrpc: '2.0', method: 'notifications/progress', params: {} };
 const QUESTION = { jsonrpc: '2.0', id: 'q', method: 'roots/list', params: {} };
 
@@ -25,7 +25,7 @@ function hint(bytes: number): object {
   return { ...HINT, params: { text: 'x'.repeat(bytes) } };
 }
 
-/** How many of the stream's events are kept; asks for each whether anything comes after the one before. */
+/** Whether anything of the stream can be replayed. */
 function isKept(stream: ResumableStream): boolean {
   return stream.hasAfter(0);
 }
