@@ -282,10 +282,10 @@ verifies(
       const content = [{ type: 'text', text: 'x'.repeat(REPLAY_SESSION_BYTES_MAX) }];
       call.end({ kind: 'complete', result: { content } });
       const [answer] = await readAll(await client.listen(lastId));
-      assert.equal(answer?.['id'], 0);
-      const { code, request_id: requestId } = answer?.['error'].data as Record<string, string>;
-      assert.equal(code, 'OVERLOADED');
-      assert.equal(requestId, entriesOf(server, 'tools/call')[0]?.requestId);
+      assert.ok(answer);
+      assert.equal(answer['id'], 0);
+      assert.equal(answer['error'].data.code, 'OVERLOADED');
+      assert.equal(answer['error'].data.request_id, entriesOf(server, 'tools/call')[0]?.requestId);
       const whole = client.stream(request('whole', 'tools/call', CALL));
       (await callOf(view, 1)).end({ kind: 'complete', result: { content } });
       assert.equal((await readAll(await whole)).at(-1)?.['result'].content[0].text.length, REPLAY_SESSION_BYTES_MAX);
