@@ -243,7 +243,15 @@ export const ADMIN_REPLY_MS_MAX = 30 * SECOND;
 /** An answer that the command line accepts on the admin socket. */
 export const ADMIN_REPLY_BYTES_MAX = 4 * MIB;
 /** Commands connected to the admin socket at once. */
-export const ADMIN_CONNECTION_COUNT_MAX = 16;
+export const ADMIN_CONNECTION_COUNT_MAX = 32;
+/** A request to a server on the admin socket: as long as one over HTTP may be. */
+export const LOCAL_REQUEST_BYTES_MAX = 16 * MIB;
+/** Commands that ask servers at once. */
+export const LOCAL_REQUEST_COUNT_MAX = 16;
+/** One line of an answer on the admin socket: the lists of all servers in one. */
+export const LOCAL_LINE_BYTES_MAX = 256 * MIB;
+/** How long `mcproxy call` and `mcproxy tools` wait unless told: a command may have to be downloaded first. */
+export const LOCAL_ANSWER_MS_DEFAULT = 2 * MINUTE;
 /** How often watched files are looked at besides the events, which network file systems and bind mounts do not send. */
 export const WATCH_POLL_MS = 500;
 /** A change that never goes quiet is read after this all the same. */

@@ -14,6 +14,7 @@ setFlagsFromString('--no-allocation-site-pretenuring');
 
 for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
 
-void run(process.argv.slice(2), { env: process.env, stdout: process.stdout, stderr: process.stderr }).then((code) => {
+const { env, stdin, stdout, stderr } = process;
+void run(process.argv.slice(2), { env, stdin, stdout, stderr }).then((code) => {
   process.exit(code);
 });

@@ -33,9 +33,11 @@ export function defaultSocketPaths(env: NodeJS.ProcessEnv): readonly string[] {
   return [SYSTEM_SOCKET, join(runtime, 'mcproxy', 'admin.sock')];
 }
 
+const NOWHERE = { kind: 'none', text: 'no admin socket is configured', absent: true } as const;
+
 /** Asks the service that the options of the command name: `--socket`, else the configuration, else the default places. */
 export async function askService(invocation: Invocation, question: AdminQuestion): Promise<AdminAnswer> {
-  let answer: AdminAnswer = { kind: 'none', text: 'no admin socket is configured', absent: true };
+  let answer: AdminAnswer = NOWHERE;
   for (const path of await socketPaths(invocation)) {
     const next = await askSocket(path, question);
     if (next.kind === 'answer') return next;
@@ -43,6 +45,19 @@ export async function askService(invocation: Invocation, question: AdminQuestion
     if (answer.absent) answer = next;
   }
   return answer;
+}
+
+/** The first place where a service answers, as `askService` looks for it. */
+export async function findService(
+  invocation: Invocation,
+): Promise<{ readonly kind: 'found'; readonly path: string } | Extract<AdminAnswer, { kind: 'none' }>> {
+  let missing: Extract<AdminAnswer, { kind: 'none' }> = NOWHERE;
+  for (const path of await socketPaths(invocation)) {
+    const answer = await askSocket(path, { method: 'GET', target: '/status' });
+    if (answer.kind === 'answer') return { kind: 'found', path };
+    if (missing.absent) missing = answer;
+  }
+  return missing;
 }
 
 /** Prints why there was no answer. */

@@ -4,7 +4,7 @@
  * Who may connect is decided by the permissions of the socket (0660) and its directory, so that no token is needed.
  * Promises: a socket left behind by a dead process is replaced, one that somebody answers never is, anything that
  * is not a socket is left alone; without a socket the service runs all the same and a diag line says why. What
- * reload and status do is passed in. The asking end: `admin-client.ts`.
+ * the requests do is passed in. The asking end: `admin-client.ts`.
  */
 import { constants } from 'node:fs';
 import { access, chmod, lstat, mkdir, unlink } from 'node:fs/promises';
@@ -12,11 +12,20 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { connect } from 'node:net';
 import { dirname } from 'node:path';
 
-import { ADMIN_BODY_BYTES_MAX, ADMIN_CONNECTION_COUNT_MAX, ADMIN_REPLY_MS_MAX } from '../limits.ts';
+import {
+  ADMIN_BODY_BYTES_MAX,
+  ADMIN_CONNECTION_COUNT_MAX,
+  ADMIN_REPLY_MS_MAX,
+  LOCAL_REQUEST_BYTES_MAX,
+} from '../limits.ts';
+import type { McpEvents } from '../mcp/waist.ts';
+import type { LocalCall, LocalQuestion } from './local-requests.ts';
+import { answerQuestion, ASK_TARGET, readQuestion } from './local-wire.ts';
 
 export interface AdminActions {
   reload(options: { dryRun: boolean }): Promise<unknown>;
   status(): unknown;
+  ask(question: LocalQuestion, events: McpEvents): LocalCall;
 }
 
 export interface AdminSocketOptions {
@@ -158,9 +167,17 @@ function listen(server: Server, path: string): Promise<void> {
 
 async function answer(options: AdminSocketOptions, request: IncomingMessage, response: ServerResponse): Promise<void> {
   try {
-    if (!(await bodyFits(request))) return send(response, 413, { error: 'the request is too long' });
     const target = new URL(request.url ?? '/', 'http://localhost');
-    switch (`${request.method ?? ''} ${target.pathname}`) {
+    const asked = `${request.method ?? ''} ${target.pathname}`;
+    const isQuestion = asked === `POST ${ASK_TARGET}`;
+    const body = await readBody(request, isQuestion ? LOCAL_REQUEST_BYTES_MAX : ADMIN_BODY_BYTES_MAX);
+    if (body === undefined) return send(response, 413, { error: 'the request is too long' });
+    if (isQuestion) {
+      const question = readQuestion(body);
+      if (question === undefined) return send(response, 400, { error: 'the request cannot be read' });
+      return answerQuestion(question, response, (...of) => options.actions.ask(...of));
+    }
+    switch (asked) {
       case 'POST /reload':
         return send(
           response,
@@ -170,7 +187,9 @@ async function answer(options: AdminSocketOptions, request: IncomingMessage, res
       case 'GET /status':
         return send(response, 200, options.actions.status());
       default:
-        return send(response, 404, { error: 'POST /reload[?dry_run=1] and GET /status are served here' });
+        return send(response, 404, {
+          error: `POST /reload[?dry_run=1], GET /status and POST ${ASK_TARGET} are served here`,
+        });
     }
   } catch (error) {
     options.onProblem(`admin socket: ${(error as Error).stack ?? String(error)}`);
@@ -178,14 +197,16 @@ async function answer(options: AdminSocketOptions, request: IncomingMessage, res
   }
 }
 
-/** Reads the body away, which no request here needs, as far as it is allowed to go. */
-async function bodyFits(request: IncomingMessage): Promise<boolean> {
+/** The body as text, undefined when it is longer than allowed. */
+async function readBody(request: IncomingMessage, bytesMax: number): Promise<string | undefined> {
+  const chunks: Buffer[] = [];
   let length = 0;
   for await (const chunk of request as AsyncIterable<Buffer>) {
     length += chunk.length;
-    if (length > ADMIN_BODY_BYTES_MAX) return false;
+    if (length > bytesMax) return undefined;
+    chunks.push(chunk);
   }
-  return true;
+  return Buffer.concat(chunks).toString();
 }
 
 function send(response: ServerResponse, status: number, body: unknown): void {

@@ -14,10 +14,12 @@ import { CLIENT_LINGER_MS_MAX } from '../limits.ts';
 import { formatEntry } from '../log/access.ts';
 import type { Diag } from '../log/diag.ts';
 import { openLineWriter, type LineWriter } from '../log/ndjson.ts';
+import type { McpEvents } from '../mcp/waist.ts';
 import type { Clock, Config, Entry, HttpServerConfig, Problem } from '../model.ts';
 import { createUpstreamPool, type UpstreamPool } from '../upstream/pool.ts';
 import { openDoor, type Door } from './door.ts';
 import type { LoadedConfig } from './load.ts';
+import { createLocalRequests, type LocalCall, type LocalQuestion, type LocalRequests } from './local-requests.ts';
 import { openMessagePath, type MessagePath } from './messages.ts';
 import { failureProblem, giveUpPort, stopping, type ReloadOptions, type ReloadResult } from './reload.ts';
 import { createServe, type Serve } from './serve.ts';
@@ -31,6 +33,8 @@ export interface App {
   reload(options: ReloadOptions): Promise<ReloadResult>;
   reopenLog(): void;
   status(): Readonly<Record<string, unknown>>;
+  /** A request from the command line of this machine. */
+  ask(question: LocalQuestion, events: McpEvents): LocalCall;
   /** Drains and closes. Resolves when everything is written and let go of. */
   close(options?: { graceMs?: number }): Promise<void>;
   /** Cuts every connection at once. */
@@ -66,6 +70,7 @@ class RunningApp implements App {
   readonly #pool: UpstreamPool = createUpstreamPool();
   readonly #serve: Serve;
   readonly #messages: MessagePath;
+  readonly #local: LocalRequests;
   readonly #startedMs: number;
   #snapshot: Snapshot;
   #log: LineWriter;
@@ -98,6 +103,14 @@ class RunningApp implements App {
       sealer,
       ambientEnv: options.ambientEnv,
       logParams: () => this.#logParams(),
+    });
+    this.#local = createLocalRequests({
+      clock: options.clock,
+      config: () => this.config,
+      view: (principal, serverName) => this.#messages.view(principal, serverName),
+      keepParams: (params) => this.#logParams()?.(params),
+      append: (entry, done) => this.#append(entry, () => done()),
+      onInternal: (cause) => options.diag.error('internal error', { cause }),
     });
     this.#serve = createServe({
       clock: options.clock,
@@ -317,6 +330,10 @@ class RunningApp implements App {
     this.#log.reopen();
   }
 
+  ask(question: LocalQuestion, events: McpEvents): LocalCall {
+    return this.#local.ask(question, events);
+  }
+
   status(): Readonly<Record<string, unknown>> {
     const { config } = this;
     return {
@@ -348,7 +365,9 @@ class RunningApp implements App {
     for (const exchange of this.#serve.open) {
       if (exchange.streaming && isOpenEnded(exchange)) exchange.stop?.('shutdown');
     }
-    await settled(this.#serve.idle(), options.graceMs ?? this.config.shutdownGraceMs);
+    const idle = Promise.all([this.#serve.idle(), this.#local.idle()]);
+    await settled(idle, options.graceMs ?? this.config.shutdownGraceMs);
+    this.#local.stop();
     for (const exchange of this.#serve.open) {
       if (exchange.stop !== undefined) exchange.stop(exchange.streaming ? 'shutdown' : 'abort');
       else recordFailure(exchange.entry, new ProxyError('SHUTTING_DOWN', 'mcproxy is stopping'));
@@ -374,7 +393,7 @@ class RunningApp implements App {
 const FREE_TEXT = ['route', 'rpcMethod', 'rpcName', 'error'] as const;
 
 /** Resolves with the promise, or without it after `ms`. */
-async function settled(promise: Promise<void>, ms: number): Promise<void> {
+async function settled(promise: Promise<unknown>, ms: number): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<void>((resolve) => {
     timer = setTimeout(resolve, ms);

@@ -9,6 +9,7 @@ import { parseArgs } from 'node:util';
 
 import { ProxyError } from '../errors.ts';
 import { findNearest } from '../text/nearest.ts';
+import { callCommand } from './command-call.ts';
 import { checkCommand } from './command-check.ts';
 import { clientConfigCommand } from './command-client-config.ts';
 import { importCommand } from './command-import.ts';
@@ -16,6 +17,7 @@ import { reloadCommand } from './command-reload.ts';
 import { serveCommand } from './command-serve.ts';
 import { statusCommand } from './command-status.ts';
 import { tokenCommands } from './command-token.ts';
+import { toolsCommand } from './command-tools.ts';
 import { versionCommand, versionLine } from './command-version.ts';
 import { EXIT, exitCodeOf, usageError, type Command, type OptionSpec, type Surroundings } from './command.ts';
 import { stackOf } from './stack.ts';
@@ -26,6 +28,8 @@ export const COMMANDS: readonly Command[] = [
   checkCommand,
   reloadCommand,
   statusCommand,
+  toolsCommand,
+  callCommand,
   ...tokenCommands,
   importCommand,
   clientConfigCommand,

@@ -13,10 +13,11 @@ import { decodeText, expectation } from '../config/decode.ts';
 import { SETTINGS } from '../config/schema.ts';
 import { ProxyError } from '../errors.ts';
 import { openDiag, type Diag } from '../log/diag.ts';
-import type { Clock, Config } from '../model.ts';
+import type { Config } from '../model.ts';
 import { defaultSocketPaths } from './admin-client.ts';
 import { firstUsable, openAdminSocket, type AdminSocket } from './admin-socket.ts';
 import { startApp, type App } from './app.ts';
+import { CLOCK } from './clock.ts';
 import {
   EXIT,
   FILE_OPTIONS,
@@ -201,6 +202,7 @@ function moveAdmin(invocation: Invocation, running: Running, diag: Diag): Promis
       actions: {
         reload: ({ dryRun }) => reloadByCommand({ dryRun, cause: 'admin' }),
         status: () => app.status(),
+        ask: (question, events) => app.ask(question, events),
       },
       onProblem: (reason) => diag.warn('admin socket', { reason }),
     });
@@ -253,12 +255,6 @@ function whenGone(loaded: LoadedConfig, demo: Demo | undefined): LoadedConfig {
   } as const;
   return { ...loaded, config: undefined, problems: [problem] };
 }
-
-const CLOCK: Clock = {
-  wallMs: () => Date.now(),
-  monotonicMs: () => performance.now(),
-  random: () => Math.random(),
-};
 
 function openDiagnostics(invocation: Invocation): Diag {
   const journal = isJournal(invocation.env);

@@ -11,13 +11,19 @@ import type { ProxyError } from '../errors.ts';
 export const EXIT = {
   ok: 0,
   usage: 64,
+  data: 65,
   unavailable: 69,
   internal: 70,
   log: 73,
+  temporary: 75,
+  protocol: 76,
+  permission: 77,
   config: 78,
 } as const;
 
 export interface Output {
+  /** Whether somebody reads it as it comes. */
+  readonly isTTY?: boolean | undefined;
   write(text: string): unknown;
 }
 
@@ -26,6 +32,8 @@ export interface Surroundings {
   readonly env: NodeJS.ProcessEnv;
   readonly stdout: Output;
   readonly stderr: Output;
+  /** Undefined where nothing can be typed or piped. */
+  readonly stdin?: NodeJS.ReadStream;
 }
 
 export interface OptionSpec {

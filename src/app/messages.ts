@@ -8,7 +8,7 @@ import { credentialFields } from '../auth/credentials.ts';
 import type { Sealer } from '../auth/seal.ts';
 import { createGateway } from '../gateway/gateway.ts';
 import { createDownstream, type Downstream } from '../gateway/downstream.ts';
-import type { Gateway } from '../gateway/view.ts';
+import type { Gateway, GatewayView } from '../gateway/view.ts';
 import type { Exchange } from '../http/exchange.ts';
 import type { Diag } from '../log/diag.ts';
 import type { JsonObject } from '../mcp/waist.ts';
@@ -16,6 +16,7 @@ import type { Clock, Config, Principal } from '../model.ts';
 import { openRemotePeer } from '../upstream/remote-peer.ts';
 import { openStdioPeer } from '../upstream/stdio-peer.ts';
 import type { UpstreamPool } from '../upstream/pool.ts';
+import { withLocalPrincipal } from './local-principal.ts';
 import type { RoutePart } from './routes.ts';
 import { stackOf } from './stack.ts';
 import { VERSION } from './version.ts';
@@ -28,6 +29,8 @@ export interface MessagePathOptions {
   readonly sealer: Sealer;
   /** What commands may inherit a few harmless variables from. */
   readonly ambientEnv: Readonly<Record<string, string | undefined>>;
+  /** Commands that all share are not started before somebody needs them. */
+  readonly isLazy?: boolean;
   /** Makes the content of a call fit for the log; undefined when it is not logged. */
   logParams(): ((params: unknown) => unknown) | undefined;
 }
@@ -41,6 +44,8 @@ export interface MessageTarget {
 
 export interface MessagePath {
   serve(exchange: Exchange, target: MessageTarget): void;
+  /** @param serverName one server, or undefined for all that the principal may use */
+  view(principal: Principal, serverName: string | undefined): GatewayView;
   reload(config: Config): Promise<void>;
   /** Ends the streams and sessions of somebody who may no longer come in. */
   endPrincipal(principalId: string): void;
@@ -58,10 +63,11 @@ export function openMessagePath(options: MessagePathOptions): MessagePath {
   const onDiag = (level: 'warn' | 'info', message: string, data?: Readonly<Record<string, unknown>>): void =>
     diag[level](message, data);
   const gateway: Gateway = createGateway({
-    config,
+    config: withLocalPrincipal(config),
     clock,
     sealer,
     onDiag,
+    isLazy: options.isLazy === true,
     openPeer(server) {
       if (server.kind === 'stdio') return openStdioPeer({ server, ambientEnv, clock, onDiag });
       const credential = (): readonly string[] => credentialFields(server.credential);
@@ -83,7 +89,8 @@ export function openMessagePath(options: MessagePathOptions): MessagePath {
       const view = gateway.view(principal, serverName);
       downstream.serve(exchange, { view, principal, scope: serverName ?? '', part });
     },
-    reload: (next) => gateway.reload(next),
+    view: (principal, serverName) => gateway.view(principal, serverName),
+    reload: (next) => gateway.reload(withLocalPrincipal(next)),
     endPrincipal: (principalId) => downstream.endPrincipal(principalId),
     status: () => gateway.status(),
     conflicts: () => gateway.conflicts(),

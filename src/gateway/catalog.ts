@@ -29,6 +29,10 @@ export interface Catalog {
   get(kind: ListKind): Promise<KnownList>;
   /** The list for a key that is not in the last known one: read again unless it was read just now. */
   getAfterMiss(kind: ListKind): Promise<KnownList>;
+  /** Resolves when nobody is reading the list any more. */
+  finished(kind: ListKind): Promise<void>;
+  /** Why the list could not be read when it was last tried. */
+  failure(kind: ListKind): ProxyError | undefined;
   /** The server said that the list changed; every list without a kind. */
   invalidate(kind?: ListKind): void;
 }
@@ -71,6 +75,12 @@ export function createCatalog(options: CatalogOptions): Catalog {
       if (young) return { list: slot.list, ttlMs: 0, missing: undefined };
       return readSlot(slots, kind, options);
     },
+    async finished(kind) {
+      const slot = slots[kind];
+      await slot.reading;
+      await slot.following;
+    },
+    failure: (kind) => slots[kind].failure,
     invalidate(kind) {
       for (const slot of kind === undefined ? Object.values(slots) : [slots[kind]]) slot.stale = true;
     },

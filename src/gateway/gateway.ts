@@ -23,6 +23,7 @@ import { createStateSeal, type StateSeal } from './state-seal.ts';
 import { createUriRouter } from './uri-router.ts';
 import { createToolHeaders } from './tool-headers.ts';
 import { startCall } from './view-call.ts';
+import { reportServers } from './view-servers.ts';
 import { createViewChanges, type ViewChanges } from './view-changes.ts';
 import { createLocator } from './locate.ts';
 import type { Gateway, GatewayView } from './view.ts';
@@ -33,6 +34,8 @@ export interface GatewayOptions {
   readonly sealer: Sealer;
   readonly clock: Clock;
   readonly onDiag: OnDiag;
+  /** Commands that all share are not started before somebody needs them. */
+  readonly isLazy?: boolean;
 }
 
 /** The configuration of now, with what follows from it. */
@@ -135,6 +138,7 @@ function createView(core: Core, principal: Principal, serverName: string | undef
     },
     unsubscribe: (uri) => changes.unsubscribe(uri),
     locate: createLocator({ serverName, names, uris, servers }),
+    servers: (kind, ms) => reportServers(servers(), kind, ms),
   };
   return { view, changes, names };
 }

@@ -22,6 +22,8 @@ export interface MembersOptions {
   readonly openPeer: OpenPeer;
   readonly clock: Clock;
   readonly onDiag: OnDiag;
+  /** Nothing is started before somebody needs it. */
+  readonly isLazy?: boolean;
 }
 
 export interface Members {
@@ -169,6 +171,7 @@ function reload(table: Table, next: Config): void {
 
 /** Commands that all share start before anybody asks, because starting takes long. */
 function warmUp(table: Table): void {
+  if (table.options.isLazy === true) return;
   for (const server of table.config.servers.values()) {
     if (server.kind !== 'stdio' || !server.enabled || table.members.has(keyOf(server.name, undefined))) continue;
     void startMember(table, server);

@@ -8,6 +8,7 @@
 import type { ParamHeader } from '../mcp/param-headers.ts';
 import type { JsonObject, McpCall, McpEvents, McpRequest } from '../mcp/waist.ts';
 import type { Config, Principal } from '../model.ts';
+import type { ListKind } from './catalog-read.ts';
 
 export interface GatewayView {
   /** Merged capabilities and instructions; never waits longer than a short deadline for slow servers. */
@@ -30,6 +31,18 @@ export interface GatewayView {
   unsubscribe(uri: string): Promise<void>;
   /** For the log: which server and which of its names a request goes to, without calling it. */
   locate(request: { method: string; params: JsonObject }): { upstream: string | null; name: string | null };
+  /** Reads the list of each server, waits at most `ms` for them, and says whose is missing and why. */
+  servers(kind: ListKind, ms: number): Promise<readonly ViewServer[]>;
+}
+
+/** One server of a view, and whether its list can be shown. */
+export interface ViewServer {
+  readonly server: string;
+  /** `listed`, even if the list is an old one; `waiting` while it was never read. */
+  readonly state: 'listed' | 'waiting' | 'down';
+  /** Wall time since when it does not answer; null while it does or was never asked. */
+  readonly downSinceMs: number | null;
+  readonly reason: string | null;
 }
 
 export interface Gateway {

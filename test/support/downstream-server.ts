@@ -65,6 +65,7 @@ export function scriptView(
       };
     },
     paramHeaders: () => Promise.resolve([]),
+    servers: () => Promise.resolve([]),
     onChange(listener) {
       listeners.add(listener);
       return () => void listeners.delete(listener);
