@@ -291,6 +291,16 @@ const CONTRACT = {
     'A server over HTTP behind the gateway passes what it passes by itself, 2026-07-28.',
 } as const;
 
+/** The command line. */
+const COMMANDS = {
+  'cli.tools': '`tools` shows the names that clients see, required arguments, the cost, and who is missing since when and why.',
+  'cli.call': '`call` prints what the tool answers; its exit code tells a failed tool from a refusal and a wrong use.',
+  'cli.call-cancel': 'Ctrl-C and the time limit of `call` cancel at the server.',
+  'cli.without-service': 'Without the service a command starts the servers itself and leaves no process behind.',
+  'cli.service-entry': 'A request of the command line through the service is one entry with the route `admin`.',
+  'cli.service-stop': 'A service that stops ends the requests of commands with an error and an entry.',
+} as const;
+
 function from<Id extends string>(source: string, texts: Readonly<Record<Id, string>>): Record<Id, Requirement> {
   const entries = Object.entries<string>(texts).map(([id, text]) => [id, { source, text }] as const);
   return Object.fromEntries(entries) as Record<Id, Requirement>;
@@ -311,6 +321,7 @@ export const REQUIREMENTS = {
   ...from('src/README.md; MCP 2025-11-25 transports', GATEWAY),
   ...from('MCP 2024-11-05 … 2026-07-28, all pages; see the comments of the tests', PROTOCOL_CASES),
   ...from('README.md, operating', CHECK),
+  ...from('README.md, commands', COMMANDS),
   ...from("MCP conformance suite; the peers' own documentation", CONTRACT),
 };
 

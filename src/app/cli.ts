@@ -19,7 +19,7 @@ import { statusCommand } from './command-status.ts';
 import { tokenCommands } from './command-token.ts';
 import { toolsCommand } from './command-tools.ts';
 import { versionCommand, versionLine } from './command-version.ts';
-import { EXIT, exitCodeOf, usageError, type Command, type OptionSpec, type Surroundings } from './command.ts';
+import { EXIT, exitCodeOf, flushed, usageError, type Command, type OptionSpec, type Surroundings } from './command.ts';
 import { stackOf } from './stack.ts';
 
 /** Every command, in the order of the help text. The first one runs when none is named. */
@@ -61,7 +61,10 @@ export async function run(args: readonly string[], surroundings: Surroundings): 
     return usageError(stderr, `${parsed} (mcproxy ${found.command.name} --help)`);
   }
   try {
-    return await found.command.run({ ...surroundings, ...parsed });
+    const exitCode = await found.command.run({ ...surroundings, ...parsed });
+    // A service is never kept by who reads its log.
+    if (found.command !== serveCommand) await flushed(stdout);
+    return exitCode;
   } catch (error) {
     return reportFailure(error, surroundings);
   }

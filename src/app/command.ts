@@ -24,7 +24,9 @@ export const EXIT = {
 export interface Output {
   /** Whether somebody reads it as it comes. */
   readonly isTTY?: boolean | undefined;
-  write(text: string): unknown;
+  /** What has not left the process yet. */
+  readonly writableLength?: number;
+  write(text: string, done?: () => void): unknown;
 }
 
 /** All that a command sees of the world outside. */
@@ -98,6 +100,12 @@ export function listOption(invocation: Invocation, name: string): readonly strin
 /** Whether a flag was given. */
 export function flagOption(invocation: Invocation, name: string): boolean {
   return invocation.values[name] === true;
+}
+
+/** Resolves when a reader has taken everything: the end of the process would cut off what is left. */
+export async function flushed(output: Output): Promise<void> {
+  if ((output.writableLength ?? 0) === 0) return;
+  await new Promise<void>((done) => void output.write('', done));
 }
 
 /** Prints one line about a wrong use and gives the exit code for it. */

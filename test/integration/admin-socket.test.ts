@@ -18,6 +18,7 @@ const freshPath = (): string => join(mkdtempSync(join(root, 'd')), 'run', 'admin
 const actions: AdminActions = {
   reload: async ({ dryRun }) => ({ ok: true, dryRun, changes: ['user "alice" added'], problems: [] }),
   status: () => ({ url: 'http://127.0.0.1:1' }),
+  ask: () => assert.fail('nobody asks here'),
 };
 
 async function withSocket(path: string, use: (socket: AdminSocket) => Promise<void>, own = actions): Promise<string[]> {
