@@ -188,6 +188,26 @@ export interface Entry {
   params: unknown;
 }
 
+/** One server as the gateway holds it for all or for one principal; `snake_case`, because it is printed as it is. */
+export interface MemberStatus {
+  readonly server: string;
+  /** Whose own it is; null: all share it. */
+  readonly principal: string | null;
+  readonly state: 'idle' | 'starting' | 'ready' | 'down';
+  /** Of the state, ISO 8601. */
+  readonly since: string;
+  readonly era: Era | null;
+  readonly revision: string | null;
+  /** How many tools it listed last. */
+  readonly tools: number | null;
+  /** Calls in progress. */
+  readonly calls: number;
+  readonly restarts: number;
+  readonly pid: number | null;
+  readonly last_error: string | null;
+  readonly last_error_code: ErrorCode | null;
+}
+
 /** Time and chance, passed in so that a test can hold them still. */
 export interface Clock {
   /** Wall time, ms since the epoch. */

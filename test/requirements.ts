@@ -298,6 +298,9 @@ const COMMANDS = {
   'cli.call-cancel': 'Ctrl-C and the time limit of `call` cancel at the server.',
   'cli.without-service': 'Without the service a command starts the servers itself and leaves no process behind.',
   'cli.service-entry': 'A request of the command line through the service is one entry with the route `admin`.',
+  'cli.status': '`status` has a row for each server with its state, since when, its tools, restarts, memory and last error.',
+  'cli.status-action': 'A row of `status` that does not work names the command or the edit that puts it right.',
+  'cli.status-http': '/status is for users with `role: admin` and shows no secret and no URL of a server.',
   'cli.service-stop': 'A service that stops ends the requests of commands with an error and an entry.',
 } as const;
 

@@ -24,7 +24,9 @@ import { openMessagePath, type MessagePath } from './messages.ts';
 import { failureProblem, giveUpPort, stopping, type ReloadOptions, type ReloadResult } from './reload.ts';
 import { createServe, type Serve } from './serve.ts';
 import { hasServer, httpServers, isRevoked, makeSnapshot, type Snapshot } from './snapshot.ts';
+import { settled } from './settled.ts';
 import { stackOf } from './stack.ts';
+import { statusOf } from './status.ts';
 
 export interface App {
   /** Where it listens: `http://HOST:PORT`. */
@@ -120,6 +122,7 @@ class RunningApp implements App {
       messages: this.#messages,
       snapshot: () => this.#snapshot,
       readiness: () => this.#readiness(),
+      status: () => this.status(),
       append: (entry, done) => this.#append(entry, done),
       refusing: () => !this.#log.healthy && this.#snapshot.config.log.onFailure === 'refuse',
       draining: () => this.#draining,
@@ -335,22 +338,20 @@ class RunningApp implements App {
   }
 
   status(): Readonly<Record<string, unknown>> {
-    const { config } = this;
-    return {
+    return statusOf({
+      config: this.config,
       url: this.url,
-      start_id: this.#options.startId,
-      uptime_seconds: Math.round((this.#options.clock.monotonicMs() - this.#startedMs) / 1_000),
+      startId: this.#options.startId,
+      uptimeMs: this.#options.clock.monotonicMs() - this.#startedMs,
       readiness: this.#readiness(),
-      servers: [...config.servers.values()].map(({ name, kind, enabled }) => ({ name, kind, enabled })),
-      peers: this.#messages.status(),
-      name_conflicts: this.#messages.conflicts(),
-      users: config.principals.length,
-      open_exchanges: this.#serve.open.size,
+      members: this.#messages.status(),
+      nameConflicts: this.#messages.conflicts(),
+      openExchanges: this.#serve.open.size,
       entries: this.#seq,
-      entries_lost: this.#log.lostCount,
+      entriesLost: this.#log.lostCount,
       reloads: this.#reloadCount,
-      log: { file: config.log.file, healthy: this.#log.healthy },
-    };
+      logHealthy: this.#log.healthy,
+    });
   }
 
   /**
@@ -391,16 +392,6 @@ class RunningApp implements App {
 
 /** Fields of an entry that say what a client or server sent, in their words. */
 const FREE_TEXT = ['route', 'rpcMethod', 'rpcName', 'error'] as const;
-
-/** Resolves with the promise, or without it after `ms`. */
-async function settled(promise: Promise<unknown>, ms: number): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, ms);
-  });
-  await Promise.race([promise, late]);
-  clearTimeout(timer);
-}
 
 /** A stream that no answer ends: it would outlast every grace. A GET with a method took up the answer to a request. */
 function isOpenEnded({ request, entry }: Exchange): boolean {

@@ -1,11 +1,21 @@
 /**
- * `mcproxy status`: what the running service says of itself, over the admin socket.
+ * `mcproxy status`: what the running service says of itself and its servers, over the admin socket.
  *
- * The shape belongs to the service; here it is only laid out for reading, so that a newer service can say more to
- * an older command. `--json` passes it on as it is.
+ * One row for each server, with the command or edit that puts it right; reasons stand below the table, because they
+ * are sentences. `--json` passes the answer on as it is. Exit 69: there is no service to ask. What the rows say is
+ * decided by the service (`admin/status`).
  */
+import type { ServerRow } from '../admin/status.ts';
+import { isObject } from '../mcp/jsonrpc.ts';
+import { formatDuration } from '../text/duration.ts';
 import { askService, reportNoService, SERVICE_OPTIONS } from './admin-client.ts';
+import { CLOCK } from './clock.ts';
 import { EXIT, JSON_OPTION, flagOption, type Command } from './command.ts';
+import { printable } from './local-command.ts';
+import { VERSION } from './version.ts';
+
+const MINUTE_MS = 60_000;
+const MEBIBYTE = 1_048_576;
 
 export const statusCommand: Command = {
   name: 'status',
@@ -13,37 +23,60 @@ export const statusCommand: Command = {
   summary: 'Shows the state of the running service and its servers',
   options: { json: JSON_OPTION, ...SERVICE_OPTIONS },
   positionals: { min: 0, max: 0 },
+  notes: [
+    'STATE: ready, starting, idle (not used yet), down, disabled, or relayed (only with the client\'s own credential).\nACTION is the command to run or the edit to make.',
+    'Example:\n  mcproxy status --json | jq -r \'.servers[] | select(.state == "down") | .server\'',
+    'Exit codes: 0 the service answered, 69 there is none to ask.',
+  ],
   async run(invocation) {
     const answer = await askService(invocation, { method: 'GET', target: '/status' });
     if (answer.kind === 'none') return reportNoService(invocation, answer.text);
-    if (answer.status !== 200) return reportNoService(invocation, `the service answered ${answer.status}`);
-    const json = flagOption(invocation, 'json');
-    const text = json ? JSON.stringify(answer.body) : outline(answer.body).join('\n');
-    invocation.stdout.write(`${text}\n`);
+    const { status, body } = answer;
+    if (status !== 200 || !isObject(body)) return reportNoService(invocation, `the service answered ${status}`);
+    if (flagOption(invocation, 'json')) invocation.stdout.write(`${JSON.stringify(body)}\n`);
+    else invocation.stdout.write(printable(`${layOut(body, CLOCK.wallMs()).join('\n')}\n`));
     return EXIT.ok;
   },
 };
 
-/** Any JSON value as indented `name: value` lines. */
-export function outline(value: unknown, indentation = ''): string[] {
-  if (Array.isArray(value)) {
-    return value.flatMap((item: unknown) => {
-      const [first, ...rest] = outline(item, `${indentation}  `);
-      return [`${indentation}- ${(first ?? '').trimStart()}`, ...rest];
-    });
+/** The status as lines of text. Members that are not there, of an older service, are left out. */
+export function layOut(body: Readonly<Record<string, unknown>>, nowMs: number): string[] {
+  const { version, url, uptime_seconds: uptime, readiness, servers, users, entries } = body;
+  const { ready, reasons } = isObject(readiness) ? readiness : {};
+  const up = typeof uptime === 'number' ? `, up ${spanText(uptime * 1_000)}` : '';
+  const lines = [`mcproxy ${String(version ?? '?')} at ${String(url)}${up}, ${ready === true ? 'ready' : 'NOT READY'}`];
+  if (version !== VERSION) lines.push(`This command is mcproxy ${VERSION}: restart the service after an upgrade.`);
+  if (Array.isArray(reasons)) lines.push(...reasons.map((reason) => `! ${String(reason)}`));
+  lines.push(`${String(users)} users, ${String(entries)} requests logged`, '');
+  const rows = (Array.isArray(servers) ? servers : []).filter(isObject) as unknown as ServerRow[];
+  if (rows.length === 0) return [...lines, 'No servers.'];
+  const cells = rows.map((row) => cellsOf(row, nowMs));
+  lines.push(...table([HEADS, ...cells]));
+  for (const { server, user, last_error: reason } of rows) {
+    if (reason !== null && reason !== undefined) lines.push('', `${nameOf({ server, user })}: last error: ${reason}`);
   }
-  if (typeof value !== 'object' || value === null) return [`${indentation}${scalar(value)}`];
-  return Object.entries(value).flatMap(([name, member]) => {
-    const nested = typeof member === 'object' && member !== null;
-    if (nested && Object.keys(member as object).length > 0) {
-      return [`${indentation}${scalar(name)}:`, ...outline(member, `${indentation}  `)];
-    }
-    return [`${indentation}${scalar(name)}: ${nested ? 'none' : scalar(member)}`];
-  });
+  return lines;
 }
 
-function scalar(value: unknown): string {
-  if (value === null || value === undefined) return '-';
-  // A name from outside must not move the cursor.
-  return typeof value === 'string' ? value.replaceAll(/\p{Cc}/gu, '·') : JSON.stringify(value);
+const HEADS = ['SERVER', 'TRANSPORT', 'REVISION', 'STATE', 'SINCE', 'TOOLS', 'CALLS', 'RESTARTS', 'MEMORY', 'ACTION'];
+
+function cellsOf(row: ServerRow, nowMs: number): string[] {
+  const since = row.since === null ? '-' : spanText(Math.max(0, nowMs - Date.parse(row.since)));
+  const memory = row.rss_bytes === null ? '-' : `${Math.round(row.rss_bytes / MEBIBYTE)} MiB`;
+  const counts = [row.tools ?? '-', row.calls, row.restarts].map(String);
+  return [nameOf(row), row.transport, row.revision ?? '-', row.state, since, ...counts, memory, row.action ?? '-'];
+}
+
+function nameOf({ server, user }: Pick<ServerRow, 'server' | 'user'>): string {
+  return user === null ? server : `${server} (${user})`;
+}
+
+function table(rows: readonly (readonly string[])[]): string[] {
+  const widths = HEADS.map((_, at) => Math.max(...rows.map((row) => (row[at] ?? '').length)));
+  return rows.map((row) => row.map((cell, at) => cell.padEnd(widths[at] ?? 0)).join('  ').trimEnd());
+}
+
+/** Seconds below a minute, minutes above: nobody wants to know more at a glance. */
+function spanText(ms: number): string {
+  return formatDuration(ms < MINUTE_MS ? Math.floor(ms / 1_000) * 1_000 : Math.floor(ms / MINUTE_MS) * MINUTE_MS);
 }

@@ -12,7 +12,7 @@ import type { Gateway, GatewayView } from '../gateway/view.ts';
 import type { Exchange } from '../http/exchange.ts';
 import type { Diag } from '../log/diag.ts';
 import type { JsonObject } from '../mcp/waist.ts';
-import type { Clock, Config, Principal } from '../model.ts';
+import type { Clock, Config, MemberStatus, Principal } from '../model.ts';
 import { openRemotePeer } from '../upstream/remote-peer.ts';
 import { openStdioPeer } from '../upstream/stdio-peer.ts';
 import type { UpstreamPool } from '../upstream/pool.ts';
@@ -49,7 +49,7 @@ export interface MessagePath {
   reload(config: Config): Promise<void>;
   /** Ends the streams and sessions of somebody who may no longer come in. */
   endPrincipal(principalId: string): void;
-  status(): readonly JsonObject[];
+  status(): readonly MemberStatus[];
   /** As in `Gateway.conflicts`. */
   conflicts(): readonly JsonObject[];
   /** Ends all streams with their closing results. */

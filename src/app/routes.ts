@@ -15,6 +15,7 @@ export type Route =
   /** One server: `/{server}/mcp`, `/{server}/sse`, `/{server}/messages`. */
   | { readonly kind: 'server'; readonly serverName: string; readonly part: RoutePart }
   | { readonly kind: 'health'; readonly path: '/healthz' | '/readyz' | '/health' }
+  | { readonly kind: 'status' }
   | { readonly kind: 'unknown' };
 
 const SERVER_PATH = /^\/([A-Za-z0-9_-]{1,32})\/(mcp|sse|messages)$/;
@@ -22,6 +23,7 @@ const SERVER_PATH = /^\/([A-Za-z0-9_-]{1,32})\/(mcp|sse|messages)$/;
 /** @param path below the prefix, normalised by the guard */
 export function findRoute(path: string): Route {
   if (path === '/healthz' || path === '/readyz' || path === '/health') return { kind: 'health', path };
+  if (path === '/status') return { kind: 'status' };
   if (path === '/mcp' || path === '/sse' || path === '/messages') {
     return { kind: 'all', part: path.slice(1) as RoutePart };
   }

@@ -38,6 +38,7 @@ export interface ServeOptions {
   readonly messages: MessagePath;
   snapshot(): Snapshot;
   readiness(): Readiness;
+  status(): unknown;
   /** Writes one entry; `done` follows when it is in the file (true) or could not be put there (false). */
   append(entry: Entry, done: (ok: boolean) => void): void;
   /** Refuse new requests: the log cannot be written and the operator chose so. */
@@ -102,6 +103,7 @@ function dispatch(exchange: Exchange, snapshot: Snapshot, options: ServeOptions)
 
   const by = admit(exchange, route, snapshot);
   if (route.kind === 'unknown') throw unknownRoute();
+  if (route.kind === 'status') return sendStatus(exchange, by.principal, options);
   if (route.kind === 'all') {
     guardMcp(exchange.request, METHODS[route.part]);
     return options.messages.serve(exchange, { principal: by.principal, serverName: undefined, part: route.part });
@@ -212,14 +214,23 @@ function sendHealth(
   route: Extract<Route, { kind: 'health' }>,
   here: { snapshot: Snapshot; options: ServeOptions },
 ): void {
-  if (exchange.request.method !== 'GET' && exchange.request.method !== 'HEAD') {
-    throw new ProxyError('METHOD_NOT_ALLOWED', 'use GET', { headers: { allow: 'GET, HEAD' } });
-  }
+  refuseOtherThanGet(exchange);
   const result = here.snapshot.authenticator.authenticate(exchange.request.headers.authorization);
   const servers = result.kind === 'known' ? [...result.by.principal.servers.keys()] : undefined;
   if (result.kind === 'known') exchange.entry.principal = result.by.principal.id;
   const reply = healthReply(route.path, here.options.readiness(), servers);
   sendJson(exchange, reply.status, { body: reply.body });
+}
+
+function sendStatus(exchange: Exchange, { role }: Principal, { status }: ServeOptions): void {
+  if (role !== 'admin') throw new ProxyError('ACCESS_DENIED', 'only a user with `role: admin` may see the status');
+  refuseOtherThanGet(exchange);
+  sendJson(exchange, 200, { body: status() });
+}
+
+function refuseOtherThanGet({ request }: Exchange): void {
+  if (request.method === 'GET' || request.method === 'HEAD') return;
+  throw new ProxyError('METHOD_NOT_ALLOWED', 'use GET', { headers: { allow: 'GET, HEAD' } });
 }
 
 function answerThrown(exchange: Exchange, thrown: unknown, diag: Diag): void {

@@ -6,9 +6,10 @@
  * known was marked as old. Starting, restarting and timeouts are the peer's; who shares it, `members` decides.
  */
 import { ProxyError } from '../errors.ts';
-import type { ChangeEvent, JsonObject, McpCall, McpEvents, McpPeer, McpRequest, ServerCard } from '../mcp/waist.ts';
-import type { Clock, ServerConfig } from '../model.ts';
+import type { ChangeEvent, McpCall, McpEvents, McpPeer, McpRequest, ServerCard } from '../mcp/waist.ts';
+import type { Clock, MemberStatus, ServerConfig } from '../model.ts';
 import { failureOutcome } from '../upstream/peer-outcome.ts';
+import type { PeerState } from '../upstream/supervisor.ts';
 import { asProxyError, createCatalog, type Catalog } from './catalog.ts';
 import { settleWithin } from './deadline.ts';
 import type { OnDiag } from './diag.ts';
@@ -16,7 +17,7 @@ import { createHealth, type Down } from './member-health.ts';
 import { createUse } from './member-use.ts';
 import { createResourceSubscriptions } from './resource-subscriptions.ts';
 
-export type Peer = McpPeer & { state(): unknown };
+export type Peer = McpPeer & { state(): PeerState };
 
 export type MemberChange =
   | { readonly kind: 'tools' | 'prompts' | 'resources' }
@@ -42,7 +43,7 @@ export interface Member {
   subscribe(uri: string): Promise<boolean>;
   unsubscribe(uri: string): Promise<void>;
   adopt(server: ServerConfig): void;
-  status(): JsonObject;
+  status(): MemberStatus;
   /** Closes the peer when its calls have ended, at the latest after `graceMs`. Nobody waits for a server that starts. */
   close(graceMs: number): Promise<void>;
 }
@@ -110,16 +111,7 @@ export function createMember(options: MemberOptions): Member {
     adopt(newer) {
       server = newer;
     },
-    status: () => ({
-      server: server.name,
-      principal: principalId ?? null,
-      state: peer.state(),
-      down_since: health.down === undefined ? null : new Date(health.down.sinceMs).toISOString(),
-      reason: health.down?.reason ?? null,
-      revision: conversation.card?.revision ?? null,
-      tools: catalog.peek('tools')?.items.length ?? null,
-      calls: use.count,
-    }),
+    status: () => statusOf(parts, { serverName: server.name, principalId, peer }),
     async close(graceMs) {
       conversation.end();
       health.stop();
@@ -127,6 +119,29 @@ export function createMember(options: MemberOptions): Member {
       await settleWithin(use.ended(), graceMs);
       await peer.close();
     },
+  };
+}
+
+function statusOf(
+  { health, conversation, catalog, use }: Parts,
+  { serverName, principalId, peer }: { serverName: string; principalId: string | undefined; peer: Peer },
+): MemberStatus {
+  const { state, sinceMs, era, restarts, pid, lastError, lastErrorCode } = peer.state();
+  const { down } = health;
+  return {
+    server: serverName,
+    principal: principalId ?? null,
+    // Between two tries it is no better than before the first.
+    state: down === undefined ? state : 'down',
+    since: new Date(down?.sinceMs ?? sinceMs).toISOString(),
+    era: era ?? null,
+    revision: conversation.card?.revision ?? null,
+    tools: catalog.peek('tools')?.items.length ?? null,
+    calls: use.count,
+    restarts,
+    pid: pid ?? null,
+    last_error: down?.reason ?? lastError ?? null,
+    last_error_code: lastErrorCode ?? null,
   };
 }
 

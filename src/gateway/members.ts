@@ -8,8 +8,7 @@
  */
 import { ProxyError } from '../errors.ts';
 import { PEER_COUNT_MAX, PEER_IDLE_MS } from '../limits.ts';
-import type { JsonObject } from '../mcp/waist.ts';
-import type { Clock, Config, ServerConfig } from '../model.ts';
+import type { Clock, Config, MemberStatus, ServerConfig } from '../model.ts';
 import { asProxyError } from './catalog.ts';
 import type { OnDiag } from './diag.ts';
 import { createMember, type Member, type Peer } from './member.ts';
@@ -33,7 +32,7 @@ export interface Members {
   find(principalId: string, server: ServerConfig): Member | undefined;
   /** Keeps what means the same, closes what is gone or changed, starts what all share. Does not wait for the end of calls. */
   reload(config: Config): void;
-  status(): readonly JsonObject[];
+  status(): readonly MemberStatus[];
   close(): Promise<void>;
 }
 

@@ -7,7 +7,7 @@
  */
 import type { ParamHeader } from '../mcp/param-headers.ts';
 import type { JsonObject, McpCall, McpEvents, McpRequest } from '../mcp/waist.ts';
-import type { Config, Principal } from '../model.ts';
+import type { Config, MemberStatus, Principal } from '../model.ts';
 import type { ListKind } from './catalog-read.ts';
 
 export interface GatewayView {
@@ -49,7 +49,7 @@ export interface Gateway {
   /** `serverName` narrows the view to one server, whose names are then unprefixed and unchanged. */
   view(principal: Principal, serverName: string | undefined): GatewayView;
   reload(config: Config): Promise<void>;
-  status(): readonly JsonObject[];
+  status(): readonly MemberStatus[];
   /** Names that had to give way to another server's in the merged views that are held. */
   conflicts(): readonly JsonObject[];
   close(): Promise<void>;

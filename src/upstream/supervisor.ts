@@ -9,7 +9,7 @@
  * `recovered` is told. A refused credential is not tried again until somebody asks: it would lock accounts. What a
  * life is made of belongs to `stdio-peer` and `remote-peer`.
  */
-import { ProxyError } from '../errors.ts';
+import { ProxyError, type ErrorCode } from '../errors.ts';
 import { RESTART_DELAY_MS_BASE, WATCHED_RESOURCE_COUNT_MAX } from '../limits.ts';
 import { isObject } from '../mcp/jsonrpc.ts';
 import type { ChangeEvent, McpCall, McpEvents, McpOutcome, McpPeer, McpRequest, ServerCard } from '../mcp/waist.ts';
@@ -30,6 +30,7 @@ export interface PeerState {
   readonly revision: string | undefined;
   readonly restarts: number;
   readonly lastError: string | undefined;
+  readonly lastErrorCode: ErrorCode | undefined;
   readonly pid: number | undefined;
 }
 
@@ -80,6 +81,7 @@ class Supervisor implements McpPeer {
   #crashCount = 0;
   #restartCount = 0;
   #lastError: string | undefined;
+  #lastErrorCode: ErrorCode | undefined;
   /** Wall time since when it does not work; undefined while it does. */
   #troubleMs: number | undefined;
   /** When the next life begins by itself, on the monotonic clock. */
@@ -103,6 +105,7 @@ class Supervisor implements McpPeer {
       revision: life?.card.revision,
       restarts: this.#restartCount,
       lastError: this.#lastError,
+      lastErrorCode: this.#lastErrorCode,
       pid: life?.pid,
     };
   }
@@ -252,6 +255,7 @@ class Supervisor implements McpPeer {
   #noteTrouble(error: ProxyError): void {
     this.#troubleMs ??= this.#options.clock.wallMs();
     this.#lastError = error.message;
+    this.#lastErrorCode = error.code;
   }
 
   #enter(state: PeerState['state']): void {

@@ -96,7 +96,16 @@ export function scriptedPeer(name: string, offer: Offer, principalId?: string): 
     async close() {
       closed = true;
     },
-    state: () => (closed ? 'closed' : 'ready'),
+    state: () => ({
+      state: closed ? 'idle' : 'ready',
+      sinceMs: 0,
+      era: undefined,
+      revision: undefined,
+      restarts: 0,
+      lastError: undefined,
+      lastErrorCode: undefined,
+      pid: undefined,
+    }),
     tell(event) {
       for (const listener of listeners) listener(event);
     },

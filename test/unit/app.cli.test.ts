@@ -2,7 +2,6 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
 import { COMMANDS, run } from '../../src/app/cli.ts';
-import { outline } from '../../src/app/command-status.ts';
 import { VERSION } from '../../src/app/version.ts';
 
 interface Outcome {
@@ -88,17 +87,4 @@ test('no help line is wider than 120 characters', async () => {
     const { stdout } = await invoke(...command.name.split(' '), '--help');
     for (const line of stdout.split('\n')) assert.ok(line.length <= 120, line);
   }
-});
-
-test('any JSON is laid out as indented lines', () => {
-  const lines = outline({ url: 'x', servers: [{ name: 'a', up: true }, { name: 'b\u001b' }], none: [], since: null });
-  assert.deepEqual(lines, [
-    'url: x',
-    'servers:',
-    '  - name: a',
-    '    up: true',
-    '  - name: b·',
-    'none: none',
-    'since: -',
-  ]);
 });
