@@ -267,6 +267,7 @@ const CHECK = {
   'check.warn-plain-text': 'A token in plain text is a warning.',
   'check.warn-passthrough': 'Passthrough is a warning.',
   'check.world-readable': 'A tokens.yml that everybody can read is refused with the command that corrects it.',
+  'check.connect-commands': '`check --connect` starts each command, lists its tools and leaves no process behind.',
   'check.connect': '`check --connect` names the upstreams that cannot be reached.',
 } as const;
 
@@ -301,6 +302,10 @@ const COMMANDS = {
   'cli.status': '`status` has a row for each server with its state, since when, its tools, restarts, memory and last error.',
   'cli.status-action': 'A row of `status` that does not work names the command or the edit that puts it right.',
   'cli.status-http': '/status is for users with `role: admin` and shows no secret and no URL of a server.',
+  'cli.call-arguments': 'Arguments of a tool are JSON, a file, standard input, or pairs of text and JSON.',
+  'cli.call-asks': 'A form that a tool asks for is asked at the terminal, field by field, with checked values.',
+  'cli.server-edit': '`add` and `remove` change one entry of mcproxy.yml, or nothing when the result would not be valid.',
+  'cli.import-inputs': 'What VS Code asks its user for becomes a variable of the environment.',
   'cli.service-stop': 'A service that stops ends the requests of commands with an error and an entry.',
 } as const;
 

@@ -15,6 +15,7 @@ import { clientConfigCommand } from './command-client-config.ts';
 import { importCommand } from './command-import.ts';
 import { reloadCommand } from './command-reload.ts';
 import { serveCommand } from './command-serve.ts';
+import { addCommand, removeCommand } from './command-server.ts';
 import { statusCommand } from './command-status.ts';
 import { tokenCommands } from './command-token.ts';
 import { toolsCommand } from './command-tools.ts';
@@ -31,6 +32,8 @@ export const COMMANDS: readonly Command[] = [
   toolsCommand,
   callCommand,
   ...tokenCommands,
+  addCommand,
+  removeCommand,
   importCommand,
   clientConfigCommand,
   versionCommand,
@@ -52,7 +55,9 @@ export async function run(args: readonly string[], surroundings: Surroundings): 
     (asked ? stdout : stderr).write(groupHelp(found.group));
     return asked ? EXIT.ok : EXIT.usage;
   }
-  if (found.rest.includes('--help') || found.rest.includes('-h')) {
+  // After `--` stands the command of a server, whose --help is its own.
+  const own = found.rest.includes('--') ? found.rest.slice(0, found.rest.indexOf('--')) : found.rest;
+  if (own.includes('--help') || own.includes('-h')) {
     stdout.write(commandHelp(found.command));
     return EXIT.ok;
   }

@@ -1,5 +1,5 @@
 /**
- * `mcproxy check`: everything that is wrong with the files, without starting anything.
+ * `mcproxy check`: everything that is wrong with the files, without starting anything unless `--connect` is given.
  *
  * Exit 0: they can be used (there may be warnings); 78: they cannot; with `--connect` also 69: a server that is
  * configured cannot be used as it is. All problems of all files are printed, in the order of the files.
@@ -9,10 +9,11 @@ import { delimiter, join, resolve } from 'node:path';
 
 import { explainConfig } from '../config/explain.ts';
 import { PROBE_COUNT_MAX } from '../limits.ts';
-import type { Config, HttpServerConfig, Problem, ServerConfig, StdioServerConfig } from '../model.ts';
+import type { Config, Problem, ServerConfig, StdioServerConfig } from '../model.ts';
 import { EXIT, FILE_OPTIONS, JSON_OPTION, flagOption, textOption, type Command, type Invocation } from './command.ts';
 import { loadConfig, roleOf, type LoadedConfig } from './load.ts';
 import { probe } from './probe.ts';
+import { probeCommand } from './probe-command.ts';
 import { problemJson, problemsText } from './report.ts';
 
 export const checkCommand: Command = {
@@ -20,7 +21,7 @@ export const checkCommand: Command = {
   synopsis: '[FILE]... [--connect] [--explain] [--json]',
   summary: 'Finds every problem of the files without starting anything',
   options: {
-    connect: { type: 'boolean', help: 'also ask each remote server whether it takes its credential' },
+    connect: { type: 'boolean', help: 'also ask each server: does it start or answer, and take its credential' },
     explain: { type: 'boolean', help: 'print every setting with its default and its meaning' },
     json: JSON_OPTION,
     ...FILE_OPTIONS,
@@ -41,7 +42,7 @@ export const checkCommand: Command = {
     );
     const invalid = loads.some((loaded) => loaded.problems.some((problem) => problem.severity === 'error'));
     const connect = flagOption(invocation, 'connect');
-    const probes = connect ? await probeAll(loads.flatMap((loaded) => loaded.config ?? [])) : [];
+    const probes = connect ? await probeAll(invocation, loads.flatMap((loaded) => loaded.config ?? [])) : [];
     const report: Report = { ok: !invalid, loads, problems, probes };
     if (flagOption(invocation, 'json')) printJson(invocation, report);
     else print(invocation, report);
@@ -137,25 +138,26 @@ function* everyServer(config: Config | undefined): Generator<{ server: ServerCon
   }
   for (const principal of config.principals) {
     for (const server of principal.servers.values()) {
-      const own = server.kind === 'http' && server.credentialFrom === 'user';
+      const shared = config.servers.get(server.name);
+      const own = server.kind === 'http' ? server.credentialFrom === 'user' : shared !== undefined && shared !== server;
       if (own || !seen.has(server.name)) yield { server, user: principal.id };
       if (!own) seen.add(server.name);
     }
   }
 }
 
-async function probeAll(configs: readonly Config[]): Promise<Probed[]> {
-  const waiting: { server: HttpServerConfig; user: string | null }[] = [];
+async function probeAll({ env }: Invocation, configs: readonly Config[]): Promise<Probed[]> {
+  const waiting: { server: ServerConfig; user: string | null }[] = [];
   for (const config of configs) {
     for (const { server, user } of everyServer(config)) {
-      if (server.kind === 'http' && server.enabled) waiting.push({ server, user });
+      if (server.enabled) waiting.push({ server, user });
     }
   }
   const results: Probed[] = [];
   const worker = async (): Promise<void> => {
     for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
       const { server, user } = next;
-      const result = await probe(server);
+      const result = server.kind === 'http' ? await probe(server) : await probeCommand(server, env);
       results.push({ server: server.name, user, ...result });
     }
   };

@@ -163,9 +163,8 @@ async function tryServer(
   }
   const after = textsOf(await loadNamed(invocation, { path: known.target, text }));
   // A file that is invalid already does not hinder the change.
-  if (after.length <= known.errors.length) return { text, errors: after };
   const fresh = after.filter((problem) => !known.errors.includes(problem));
-  return { text: undefined, why: (fresh.length > 0 ? fresh : after).join('; ') };
+  return fresh.length === 0 ? { text, errors: after } : { text: undefined, why: fresh.join('; ') };
 }
 
 /** What the operator should know about a server that was taken over. */
@@ -215,12 +214,18 @@ async function readCandidates(invocation: Invocation, target: string): Promise<C
   return candidates;
 }
 
-/** Puts the directories in that only the client knows: `${workspaceFolder}`, `${userHome}`, a relative `cwd`. */
+/**
+ * Puts in what only the client knows: the directories `${workspaceFolder}`, `${userHome}` and of a relative `cwd`; what
+ * it asks its user for (`${input:api-key}`) is a variable of that name here (`${API_KEY}`).
+ */
 function atHome(server: ForeignServer, path: string, home: string): ForeignServer {
   const directory = dirname(path);
   const project = /[\\/]\.(?:vscode|cursor)$/.test(directory) ? dirname(directory) : directory;
   const known = (text: string): string =>
-    text.replaceAll('${workspaceFolder}', () => project).replaceAll('${userHome}', () => home);
+    text
+      .replaceAll('${workspaceFolder}', () => project)
+      .replaceAll('${userHome}', () => home)
+      .replaceAll(/\$\{input:([^}]+)\}/g, (_, id: string) => `\${${variableOf(id)}}`);
   const fields: Record<string, Plain> = {};
   for (const [name, value] of Object.entries(server.fields)) {
     if (typeof value === 'string') fields[name] = known(value);
@@ -232,6 +237,14 @@ function atHome(server: ForeignServer, path: string, home: string): ForeignServe
   const { cwd } = fields;
   if (typeof cwd === 'string' && !isAbsolute(cwd) && !cwd.startsWith('${')) fields['cwd'] = resolve(project, cwd);
   return { ...server, fields };
+}
+
+/** `github-token` as the name of a variable: `GITHUB_TOKEN`. */
+function variableOf(id: string): string {
+  return id
+    .toUpperCase()
+    .replaceAll(/[^A-Z0-9_]/g, '_')
+    .replace(/^(?=\d)/, '_');
 }
 
 function textsOf(loaded: LoadedConfig): string[] {

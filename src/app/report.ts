@@ -47,6 +47,28 @@ export function problemJson(problem: Problem): Record<string, unknown> {
   };
 }
 
+/**
+ * The lines in which two texts differ, as `-` and `+` between three of those around: one change in one place.
+ *
+ * @param hide makes a line fit to be shown
+ */
+export function lineChanges(before: string, after: string, hide: (line: string) => string): string {
+  const [old, now] = [before.split('\n'), after.split('\n')];
+  const isSame = (a: string | undefined, b: string | undefined): boolean => a === b && a !== undefined;
+  let head = 0;
+  while (isSame(old[head], now[head])) head += 1;
+  let tail = 0;
+  const most = Math.min(old.length, now.length) - head;
+  while (tail < most && isSame(old[old.length - 1 - tail], now[now.length - 1 - tail])) tail += 1;
+  const lines = [
+    ...now.slice(Math.max(0, head - 3), head).map((line) => `  ${line}`),
+    ...old.slice(head, old.length - tail).map((line) => `- ${line}`),
+    ...now.slice(head, now.length - tail).map((line) => `+ ${line}`),
+    ...now.slice(now.length - tail, now.length - tail + 3).map((line) => `  ${line}`),
+  ];
+  return lines.map((line) => `${printable(hide(line)).trimEnd()}\n`).join('');
+}
+
 function printable(line: string): string {
   return line.replaceAll(/\p{Cc}/gu, '·');
 }

@@ -1,13 +1,15 @@
 /**
- * Adding a shared server to the text of mcproxy.yml; comments, order and spelling of everything else stay.
+ * Adding a shared server to the text of mcproxy.yml and removing one; comments, order and spelling of everything else stay.
  *
  * The entry goes after those that are there, in block style, in `{ }` style and in JSON alike; a name that any spelling
  * of the file defines already is never touched. The result is parsed again and compared with what was meant, as for
  * the users (`edit.ts`). Whether the server can be used is decided by `parse.ts`; writing the file belongs to `app`.
  */
+import { findNearest } from '../text/nearest.ts';
 import { parseYaml, type YamlMap, type YamlNode, type YamlPair } from '../text/yaml.ts';
 import {
   checked,
+  cutPair,
   findPair,
   endOf,
   indentOf,
@@ -50,6 +52,32 @@ export function addServer(text: string, server: NewServer): string {
   const after = before.map(([name, value]) => [name, name === 'servers' ? block : value] as const);
   if (servers === undefined) after.push(['servers', block]);
   return checked(insert(text, { root, servers }, server), { map: after });
+}
+
+/**
+ * Removes a server from the map `servers`.
+ *
+ * @throws {ProxyError} CONFIG_INVALID when it is not there, or the text cannot be edited safely
+ */
+export function removeServer(text: string, name: string): string {
+  const root = openRoot(text);
+  const servers = root === undefined ? undefined : findPair(root, 'servers')?.value;
+  const pair = servers?.kind === 'map' ? findPair(servers, name) : undefined;
+  if (root === undefined || servers?.kind !== 'map' || pair === undefined) {
+    const isElsewhere = listServerNames(text).includes(name);
+    const nearest = findNearest(name, listServerNames(text));
+    const hint = isElsewhere
+      ? 'it is defined in another way than under "servers:", so remove it by hand'
+      : nearest === undefined
+        ? '`mcproxy status` shows those that are'
+        : `did you mean ${showName(nearest)}?`;
+    throw refusal(`there is no server ${showName(name)} under "servers:" of the file: ${hint}`);
+  }
+  const rest = pairsOf(servers).filter(([other]) => other !== name);
+  const left: Shape = rest.length === 0 && !servers.flow ? null : { map: rest };
+  return checked(cutPair(text, servers, pair), {
+    map: pairsOf(root).map(([key, value]) => [key, key === 'servers' ? left : value]),
+  });
 }
 
 /**

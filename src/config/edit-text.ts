@@ -39,6 +39,26 @@ export function insertInFlow(text: string, map: YamlMap, entry: string): string 
   return `${text.slice(0, at)},${indent.trim() === '' ? newline(text) + indent : ' '}${entry}${text.slice(at)}`;
 }
 
+/** The text without an entry of a map: its lines, or in `{ }` the comma that belongs to it as well. */
+export function cutPair(text: string, map: YamlMap, pair: YamlPair): string {
+  const [from, to] = map.flow
+    ? spanInFlow(text, map, pair)
+    : [lineStart(text, pair.key.start), nextLine(text, endOf(pair.value, pair.key.end))];
+  return text.slice(0, from) + text.slice(to);
+}
+
+/** What has to go with an entry of `{ }` so that no comma is left over, which JSON would not allow. */
+function spanInFlow(text: string, map: YamlMap, pair: YamlPair): readonly [from: number, to: number] {
+  const index = map.pairs.indexOf(pair);
+  const before = map.pairs[index - 1];
+  const after = map.pairs[index + 1];
+  const end = endOf(pair.value, pair.key.end);
+  if (before !== undefined) return [endOf(before.value, before.key.end), end];
+  if (after !== undefined) return [pair.key.start, after.key.start];
+  const comma = /^\s*,/.exec(text.slice(end))?.[0] ?? '';
+  return [pair.key.start, end + comma.length];
+}
+
 /** `text` if it means what was intended. */
 export function checked(text: string, intended: Shape): string {
   const { root, problems } = parseYaml(text);

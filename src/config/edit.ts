@@ -8,14 +8,13 @@
 import { parseYaml, type YamlMap, type YamlNode, type YamlPair } from '../text/yaml.ts';
 import {
   checked,
+  cutPair,
   endOf,
   findPair,
   indentOf,
   insertInFlow,
   insertLines,
-  lineStart,
   newline,
-  nextLine,
   pairsOf,
   quoteIfNeeded,
   refusal,
@@ -78,10 +77,7 @@ export function removeUser(text: string, name: string): string {
   const { root, users, pair } = findUser(text, name);
   const rest = pairsOf(users).filter(([other]) => other !== name);
   const left: Shape = rest.length === 0 && !users.flow ? null : { map: rest };
-  const [from, to] = users.flow
-    ? spanInFlow(text, users, pair)
-    : [lineStart(text, pair.key.start), nextLine(text, endOf(pair.value, pair.key.end))];
-  return checked(text.slice(0, from) + text.slice(to), {
+  return checked(cutPair(text, users, pair), {
     map: pairsOf(root).map(([key, value]) => [key, key === 'users' ? left : value]),
   });
 }
@@ -186,18 +182,6 @@ function putToken(text: string, user: YamlPair, digest: string): string {
     return `${text.slice(0, first)}token: ${digest}${newline(text)}${indentOf(user.value)}${text.slice(first)}`;
   const separator = user.value.pairs.length === 0 ? '' : ', ';
   return `${text.slice(0, first)}"token": ${quoted}${separator}${text.slice(first)}`;
-}
-
-/** What has to go with an entry of `{ }` so that no comma is left over, which JSON would not allow. */
-function spanInFlow(text: string, map: YamlMap, pair: YamlPair): readonly [from: number, to: number] {
-  const index = map.pairs.indexOf(pair);
-  const before = map.pairs[index - 1];
-  const after = map.pairs[index + 1];
-  const end = endOf(pair.value, pair.key.end);
-  if (before !== undefined) return [endOf(before.value, before.key.end), end];
-  if (after !== undefined) return [pair.key.start, after.key.start];
-  const comma = /^\s*,/.exec(text.slice(end))?.[0] ?? '';
-  return [pair.key.start, end + comma.length];
 }
 
 function blockUser(user: NewUser, indent: string): string[] {

@@ -2,7 +2,7 @@
  * The servers that the file of a client defines, brought to the fields of our own entries.
  *
  * Understood: `mcpServers` (Claude Desktop, Cursor, Windsurf, `.mcp.json`), the same per project (`~/.claude.json`),
- * `servers` as a map (VS Code) or a list with names, `mcp: {servers}`. What an entry says beyond our fields is named in
+ * `servers` as a map (VS Code) or a list with names, such a list alone, `mcp: {servers}`. What an entry says beyond our fields is named in
  * `leftOut`, not guessed: a timeout, for one, has a unit of its own in each client. Values are handed on unchanged
  * and are not judged. Sources: the setup pages of the clients named.
  */
@@ -29,6 +29,7 @@ const SILENT = new Set(['name', 'type', 'transport']);
 export function readForeignServers(text: string): ForeignServer[] | undefined {
   const root = parseAny(text);
   if (root === undefined) return undefined;
+  if (Array.isArray(root)) return entriesOf(root).flatMap(([name, entry]) => toServer(name, entry) ?? []);
   if (!isRecord(root)) return [];
   const projects = isRecord(root['projects']) ? Object.values(root['projects']) : [];
   const mcp = root['mcp'];
@@ -137,7 +138,8 @@ function toServer(original: string, entry: unknown): ForeignServer | undefined {
     ...(entry['disabled'] === true || entry['enabled'] === false ? { enabled: false } : {}),
   };
   const known = new Set([...Object.keys(fields), 'serverUrl', 'httpUrl', 'disabled', 'enabled', ...SILENT]);
-  const leftOut = Object.keys(entry).filter((key) => !known.has(key));
+  const isEmpty = (value: unknown): boolean => isRecord(value) && Object.keys(value).length === 0;
+  const leftOut = Object.keys(entry).filter((key) => !known.has(key) && !isEmpty(entry[key]));
   return { name, original, fields, leftOut };
 }
 

@@ -243,3 +243,13 @@ verifies('cli.service-stop', 'a command whose service stops is told so, and its 
   assert.equal((await service.ended).exitCode, 0);
   assert.equal(place.entries().at(-1)?.['error_code'], 'SHUTTING_DOWN');
 });
+
+verifies('check.connect-commands', 'check --connect starts commands, counts their tools and stops them', async (t) => {
+  const place = workplace(t, '  broken: { command: no-such-program }\n');
+  const { exitCode, stdout } = await place.mcproxy('check', '--connect');
+  assert.equal(exitCode, 69);
+  assert.match(stdout, /^ok {4,5}notes: starts, MCP 2025-11-25, 5 tools$/m);
+  assert.match(stdout, /^FAILED broken: .*no-such-program/m);
+  assert.ok(place.heard().length > 0);
+  for (const { pid } of place.heard()) assert.ok(!isAlive(pid), 'the server was stopped');
+});

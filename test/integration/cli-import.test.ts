@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { verifies } from '../support/verifies.ts';
 
 const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
 const TSX = import.meta.resolve('tsx');
@@ -21,10 +22,20 @@ function workplace(files: Record<string, string>): string {
   return directory;
 }
 
-function mcproxy(directory: string, ...args: string[]): { exitCode: number | null; stdout: string; stderr: string } {
+interface Outcome {
+  readonly exitCode: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+function mcproxy(directory: string, ...args: string[]): Outcome {
+  return mcproxyWith({}, directory, ...args);
+}
+
+function mcproxyWith(variables: Readonly<Record<string, string>>, directory: string, ...args: string[]): Outcome {
   const { status, stdout, stderr } = spawnSync(process.execPath, ['--import', TSX, MAIN, ...args], {
     cwd: directory,
-    env: { PATH: process.env['PATH'], HOME: directory, XDG_RUNTIME_DIR: directory },
+    env: { PATH: process.env['PATH'], HOME: directory, XDG_RUNTIME_DIR: directory, ...variables },
     encoding: 'utf8',
     timeout: 30_000,
   });
@@ -136,4 +147,47 @@ test('an unknown client is exit 64 and names the nearest', () => {
   assert.equal(exitCode, 64);
   assert.equal(stdout, '');
   assert.match(stderr, /^mcproxy: there is no client "cursr"; did you mean "cursor"\?\n$/);
+});
+
+verifies('cli.import-inputs', 'what VS Code asks its user for is a variable, which must be set to be taken over', () => {
+  const headers = '{"Authorization": "Bearer ${input:github-token}"}';
+  const directory = workplace({
+    'v.json': `{"inputs": [{"id": "github-token"}], "servers": {"gh": {"url": "https://a.example/", "headers": ${headers}}}}`,
+  });
+  const config = join(directory, 'new.yml');
+  const refused = mcproxy(directory, 'import', 'v.json', '--config', config);
+  assert.equal(refused.exitCode, 78);
+  assert.match(refused.stderr, /GITHUB_TOKEN is not set/);
+  const taken = mcproxyWith({ GITHUB_TOKEN: 's3cr3t' }, directory, 'import', 'v.json', '--config', config);
+  assert.equal(taken.exitCode, 0, taken.stderr);
+  assert.match(readFileSync(config, 'utf8'), /Authorization: "Bearer \$\{GITHUB_TOKEN\}"/);
+});
+
+verifies('cli.server-edit', 'add and remove change one entry, and nothing when the result would not be valid', () => {
+  const directory = workplace({ 'mcproxy.yml': BEFORE });
+  const path = join(directory, 'mcproxy.yml');
+  const run = (...args: string[]): Outcome => mcproxy(directory, ...args, '--config', directory);
+  const shown = run('add', 'web', 'https://web.example/mcp', '--token', 's3cr3t', '--dry-run');
+  assert.equal(shown.exitCode, 0, shown.stderr);
+  assert.match(shown.stdout, /^\+ {3}web:\n\+ {5}url: "https:\/\/web\.example\/mcp"$/m);
+  assert.doesNotMatch(shown.stdout + shown.stderr, /s3cr3t/);
+  assert.equal(readFileSync(path, 'utf8'), BEFORE);
+
+  const refused = run('add', 'web', 'https://web.example/mcp', '--token', '${UNSET_VARIABLE}');
+  assert.equal(refused.exitCode, 78);
+  assert.match(refused.stderr, /UNSET_VARIABLE is not set/);
+  assert.equal(readFileSync(path, 'utf8'), BEFORE);
+
+  const added = mcproxy(directory, 'add', 'files', '--config', directory, '--env', 'A=b=c', '--', 'npx', '-y', '--help');
+  assert.equal(added.exitCode, 0, added.stderr);
+  const entry = '  files:\n    command: npx\n    args: ["-y", "--help"]\n    env:\n      A: "b=c"\n';
+  assert.equal(readFileSync(path, 'utf8'), BEFORE.replace('listen', `${entry}listen`));
+  assert.equal(run('add', 'files', 'https://a.example/').exitCode, 78);
+  assert.equal(run('add', 'files').exitCode, 64);
+
+  const mistyped = run('remove', 'file');
+  assert.equal(mistyped.exitCode, 78);
+  assert.match(mistyped.stderr, /did you mean "files"\?/);
+  assert.equal(run('remove', 'files').exitCode, 0);
+  assert.equal(readFileSync(path, 'utf8'), BEFORE);
 });

@@ -3,7 +3,7 @@ import test from 'node:test';
 
 import fc from 'fast-check';
 
-import { addServer, listServerNames, printServer } from '../../src/config/edit-servers.ts';
+import { addServer, listServerNames, printServer, removeServer } from '../../src/config/edit-servers.ts';
 import { findPlainSecrets, maskServer, readForeignServers } from '../../src/config/foreign-servers.ts';
 import { parseYaml, yamlToValue } from '../../src/text/yaml.ts';
 
@@ -115,4 +115,31 @@ test('secrets are found by name, by shape, in arguments and URLs; a reference is
   const shown = printServer(maskServer(found));
   assert.doesNotMatch(shown, /s3cr3t/);
   assert.match(shown, /HOME: "\/h"\n +TOKEN: "\$\{TOKEN\}"/);
+});
+
+const removals = [
+  {
+    name: 'a block map',
+    before: '# ours\nservers:\n  a: { command: x } # a\n  # the second\n  b:\n    command: y\nlisten: :1\n',
+    remove: 'b',
+    after: '# ours\nservers:\n  a: { command: x } # a\n  # the second\nlisten: :1\n',
+  },
+  { name: 'the last of a block map', before: 'servers:\n  a:\n    command: x\n', remove: 'a', after: 'servers:\n' },
+  {
+    name: 'JSON',
+    before: '{"servers": {"a": {"command": "x"}, "b": {"command": "y"}}}',
+    remove: 'a',
+    after: '{"servers": {"b": {"command": "y"}}}',
+  },
+];
+for (const { name, before, remove, after } of removals) {
+  test(`a server is removed from ${name}, and nothing else changes`, () => {
+    assert.equal(removeServer(before, remove), after);
+  });
+}
+
+test('removing refuses a server that is not there or not under servers, and names the nearest', () => {
+  assert.throws(() => removeServer('servers: {files: {command: x}}', 'file'), { message: /did you mean "files"\?/ });
+  assert.throws(() => removeServer('mcpServers: {files: {command: x}}', 'files'), { message: /by hand/ });
+  assert.throws(() => removeServer('', 'files'), { code: 'CONFIG_INVALID' });
 });
