@@ -294,17 +294,20 @@ const CONTRACT = {
 
 /** The command line. */
 const COMMANDS = {
-  'cli.tools': '`tools` shows the names that clients see, required arguments, the cost, and who is missing since when and why.',
+  'cli.tools':
+    '`tools` shows the names that clients see, required arguments, the cost, and who is missing since when and why.',
   'cli.call': '`call` prints what the tool answers; its exit code tells a failed tool from a refusal and a wrong use.',
   'cli.call-cancel': 'Ctrl-C and the time limit of `call` cancel at the server.',
   'cli.without-service': 'Without the service a command starts the servers itself and leaves no process behind.',
   'cli.service-entry': 'A request of the command line through the service is one entry with the route `admin`.',
-  'cli.status': '`status` has a row for each server with its state, since when, its tools, restarts, memory and last error.',
+  'cli.status':
+    '`status` has a row for each server with its state, since when, its tools, restarts, memory and last error.',
   'cli.status-action': 'A row of `status` that does not work names the command or the edit that puts it right.',
   'cli.status-http': '/status is for users with `role: admin` and shows no secret and no URL of a server.',
   'cli.call-arguments': 'Arguments of a tool are JSON, a file, standard input, or pairs of text and JSON.',
   'cli.call-asks': 'A form that a tool asks for is asked at the terminal, field by field, with checked values.',
-  'cli.server-edit': '`add` and `remove` change one entry of mcproxy.yml, or nothing when the result would not be valid.',
+  'cli.server-edit':
+    '`add` and `remove` change one entry of mcproxy.yml, or nothing when the result would not be valid.',
   'cli.import-inputs': 'What VS Code asks its user for becomes a variable of the environment.',
   'cli.service-stop': 'A service that stops ends the requests of commands with an error and an entry.',
 } as const;

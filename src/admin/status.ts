@@ -55,11 +55,7 @@ function configOf(config: Config, { server, principal }: MemberStatus): ServerCo
   return own ?? config.servers.get(server);
 }
 
-function rowOf(
-  server: ServerConfig,
-  member: MemberStatus | undefined,
-  rssBytes: (pid: number) => number | null,
-): Row {
+function rowOf(server: ServerConfig, member: MemberStatus | undefined, rssBytes: (pid: number) => number | null): Row {
   const { pid = null } = member ?? {};
   return {
     server: server.name,
@@ -95,7 +91,8 @@ function actionFor(server: ServerConfig, row: Row): string | null {
       ? `correct the token of ${name} for ${row.user} in tokens.yml`
       : `correct the credential of ${name} in mcproxy.yml`;
   }
-  if (kind === 'http') return row.user === null ? 'mcproxy check --connect' : `mcproxy tools ${name} --user ${row.user}`;
+  if (kind === 'http')
+    return row.user === null ? 'mcproxy check --connect' : `mcproxy tools ${name} --user ${row.user}`;
   if (row.last_error_code === 'UPSTREAM_TIMEOUT') return `set a longer "timeout" for ${name} in mcproxy.yml`;
   if (row.last_error_code === 'UPSTREAM_UNREACHABLE') return `correct "command" of ${name} in mcproxy.yml`;
   const user = row.user === null ? '' : ` --user ${row.user}`;

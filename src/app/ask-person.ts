@@ -28,7 +28,7 @@ export async function askPerson(
   try {
     const answers: [string, JsonObject][] = [];
     for (const [key, { params }] of Object.entries(questions)) {
-      terminal.output.write(`${printable(String(params['message'] ?? ''))}\n`);
+      terminal.output.write(`${printable(textOf(params['message']))}\n`);
       // oxlint-disable-next-line no-await-in-loop -- one after the other, as somebody types
       answers.push([key, await askForm(ask, params['requestedSchema'])]);
     }
@@ -55,6 +55,10 @@ interface Field {
   readonly name: string;
   readonly field: JsonObject;
   readonly isRequired: boolean;
+}
+
+function textOf(value: unknown): string {
+  return typeof value === 'string' ? value : '';
 }
 
 /** Undefined when there will be no answer. */

@@ -22,7 +22,8 @@ export async function readArguments(
   if (first === undefined) return {};
   if (PAIR.test(first)) return readPairs(words);
   if (words.length > 1) return 'the arguments are one JSON object, or pairs such as path=/srv depth:=2';
-  const text = first === '-' ? await readAll(stdin) : first.startsWith('@') ? await readNamed(first.slice(1)) : { text: first };
+  const text =
+    first === '-' ? await readAll(stdin) : first.startsWith('@') ? await readNamed(first.slice(1)) : { text: first };
   if (typeof text === 'string') return text;
   const value = parse(text.text);
   if (isObject(value)) return value;

@@ -82,7 +82,8 @@ async function converse(invocation: Invocation, session: Session, first: JsonObj
     // oxlint-disable-next-line no-await-in-loop -- each call takes the answers to the one before
     const answer = await session.ask({ ...question, params }, events);
     const { response } = answer;
-    if (person === undefined || 'error' in response || response.result['resultType'] !== 'input_required') return answer;
+    if (person === undefined || 'error' in response || response.result['resultType'] !== 'input_required')
+      return answer;
     const { inputRequests, requestState } = response.result;
     const terminal = { input: person, output: process.stderr };
     // oxlint-disable-next-line no-await-in-loop -- one conversation
@@ -112,6 +113,8 @@ async function nearestTool(session: Session, server: string | undefined, name: s
 
 /** As the server sent it: what mcproxy put in for the way is taken off. */
 function resultOf({ resultType: _type, _meta, ...result }: JsonObject): JsonObject {
-  const own = isObject(_meta) ? Object.entries(_meta).filter(([key]) => !key.startsWith('io.modelcontextprotocol/')) : [];
+  const own = isObject(_meta)
+    ? Object.entries(_meta).filter(([key]) => !key.startsWith('io.modelcontextprotocol/'))
+    : [];
   return own.length === 0 ? result : { ...result, _meta: Object.fromEntries(own) };
 }

@@ -42,7 +42,12 @@ export const checkCommand: Command = {
     );
     const invalid = loads.some((loaded) => loaded.problems.some((problem) => problem.severity === 'error'));
     const connect = flagOption(invocation, 'connect');
-    const probes = connect ? await probeAll(invocation, loads.flatMap((loaded) => loaded.config ?? [])) : [];
+    const probes = connect
+      ? await probeAll(
+          invocation,
+          loads.flatMap((loaded) => loaded.config ?? []),
+        )
+      : [];
     const report: Report = { ok: !invalid, loads, problems, probes };
     if (flagOption(invocation, 'json')) printJson(invocation, report);
     else print(invocation, report);

@@ -104,8 +104,8 @@ async function change(invocation: Invocation, done: string, edit: (text: string)
     const text = file.state === 'read' ? file.text : '';
     const edited = await tried(text);
     const { config } = await loadNamed(invocation, { path: target, text: edited });
-    const { text: hide } = makeRedactor([...(before.config?.secrets ?? []), ...(config?.secrets ?? [])]);
-    invocation.stdout.write(lineChanges(text, edited, hide));
+    const redactor = makeRedactor([...(before.config?.secrets ?? []), ...(config?.secrets ?? [])]);
+    invocation.stdout.write(lineChanges(text, edited, (line) => redactor.text(line)));
     invocation.stderr.write(`Nothing was changed in ${target}.\n`);
     return EXIT.ok;
   }

@@ -24,7 +24,7 @@ export const statusCommand: Command = {
   options: { json: JSON_OPTION, ...SERVICE_OPTIONS },
   positionals: { min: 0, max: 0 },
   notes: [
-    'STATE: ready, starting, idle (not used yet), down, disabled, or relayed (only with the client\'s own credential).\nACTION is the command to run or the edit to make.',
+    "STATE: ready, starting, idle (not used yet), down, disabled, or relayed (only with the client's own credential).\nACTION is the command to run or the edit to make.",
     'Example:\n  mcproxy status --json | jq -r \'.servers[] | select(.state == "down") | .server\'',
     'Exit codes: 0 the service answered, 69 there is none to ask.',
   ],
@@ -44,7 +44,9 @@ export function layOut(body: Readonly<Record<string, unknown>>, nowMs: number): 
   const { version, url, uptime_seconds: uptime, readiness, servers, users, entries } = body;
   const { ready, reasons } = isObject(readiness) ? readiness : {};
   const up = typeof uptime === 'number' ? `, up ${spanText(uptime * 1_000)}` : '';
-  const lines = [`mcproxy ${String(version ?? '?')} at ${String(url)}${up}, ${ready === true ? 'ready' : 'NOT READY'}`];
+  const lines = [
+    `mcproxy ${typeof version === 'string' ? version : '?'} at ${String(url)}${up}, ${ready === true ? 'ready' : 'NOT READY'}`,
+  ];
   if (version !== VERSION) lines.push(`This command is mcproxy ${VERSION}: restart the service after an upgrade.`);
   if (Array.isArray(reasons)) lines.push(...reasons.map((reason) => `! ${String(reason)}`));
   lines.push(`${String(users)} users, ${String(entries)} requests logged`, '');
@@ -73,7 +75,12 @@ function nameOf({ server, user }: Pick<ServerRow, 'server' | 'user'>): string {
 
 function table(rows: readonly (readonly string[])[]): string[] {
   const widths = HEADS.map((_, at) => Math.max(...rows.map((row) => (row[at] ?? '').length)));
-  return rows.map((row) => row.map((cell, at) => cell.padEnd(widths[at] ?? 0)).join('  ').trimEnd());
+  return rows.map((row) =>
+    row
+      .map((cell, at) => cell.padEnd(widths[at] ?? 0))
+      .join('  ')
+      .trimEnd(),
+  );
 }
 
 /** Seconds below a minute, minutes above: nobody wants to know more at a glance. */

@@ -32,7 +32,7 @@ export const toolsCommand: Command = {
     'Examples:\n  mcproxy tools\n  mcproxy tools files --user alice\n  mcproxy tools --json | jq -r ".items[].name"',
     ...LOCAL_NOTES,
   ],
-  run: (invocation) => withServers(invocation, (session) => list(invocation, session)),
+  run: (invocation) => withServers(invocation, (session) => showList(invocation, session)),
 };
 
 interface Item {
@@ -46,11 +46,15 @@ interface Item {
   readonly definition: JsonObject;
 }
 
-async function list(invocation: Invocation, session: Session): Promise<number> {
+async function showList(invocation: Invocation, session: Session): Promise<number> {
   if (flagOption(invocation, 'prompts') && flagOption(invocation, 'resources')) {
     return usageError(invocation.stderr, '--prompts and --resources are two lists; name one');
   }
-  const kind = flagOption(invocation, 'prompts') ? 'prompts' : flagOption(invocation, 'resources') ? 'resources' : 'tools';
+  const kind = flagOption(invocation, 'prompts')
+    ? 'prompts'
+    : flagOption(invocation, 'resources')
+      ? 'resources'
+      : 'tools';
   const answer = await session.ask({ method: LISTS[kind].method, params: {} });
   if ('error' in answer.response) return reportRefusal(invocation, answer.response);
   const [only] = invocation.positionals;
@@ -66,7 +70,9 @@ async function list(invocation: Invocation, session: Session): Promise<number> {
   const items = itemsOf(kind, answer).filter(({ server }) => only === undefined || server === only);
   const tokens = items.reduce((sum, item) => sum + item.tokens, 0);
   if (flagOption(invocation, 'json')) {
-    invocation.stdout.write(`${JSON.stringify({ items, tokens_estimate: tokens, servers: servers.map(serverJson) })}\n`);
+    invocation.stdout.write(
+      `${JSON.stringify({ items, tokens_estimate: tokens, servers: servers.map(serverJson) })}\n`,
+    );
   } else print(invocation, { kind, items, servers, tokens });
   const isMissing = servers.some(({ state }) => state !== 'listed');
   return items.length === 0 && isMissing ? EXIT.unavailable : EXIT.ok;
@@ -129,8 +135,10 @@ function serverJson({ server, state, downSinceMs, reason }: ViewServer): JsonObj
 }
 
 function firstLine({ description, title, name }: JsonObject): string {
-  const said = [description, title, name].find((text) => typeof text === 'string' && text.trim() !== '');
-  const line = printable(String(said ?? '').trim().split('\n')[0] ?? '');
+  const said = [description, title, name].find(
+    (text): text is string => typeof text === 'string' && text.trim() !== '',
+  );
+  const line = printable((said ?? '').trim().split('\n')[0] ?? '');
   return line.length <= DESCRIPTION_CHARS_MAX ? line : `${line.slice(0, DESCRIPTION_CHARS_MAX - 1)}…`;
 }
 

@@ -154,10 +154,7 @@ const EXIT_OF: Partial<Record<ErrorCode, number>> = {
 };
 
 /** Prints why there is no result and returns the exit code for it. */
-export function reportRefusal(
-  invocation: Invocation,
-  { error }: Extract<JsonRpcResponse, { error: unknown }>,
-): number {
+export function reportRefusal(invocation: Invocation, { error }: Extract<JsonRpcResponse, { error: unknown }>): number {
   const own = ownFailure(error.data);
   const code = own === undefined ? ` (error ${error.code})` : ` (${own})`;
   invocation.stderr.write(`mcproxy: ${printable(error.message)}${code}\n`);

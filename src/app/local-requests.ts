@@ -91,7 +91,7 @@ export function createLocalRequests(options: LocalRequestsOptions): LocalRequest
   return {
     ask(question, events) {
       const call = start(options, question, { events, isFull: open.size >= LOCAL_REQUEST_COUNT_MAX });
-      const one: Open = { ended: call.answer, stop: call.stop };
+      const one: Open = { ended: call.answer, stop: () => call.stop() };
       open.add(one);
       void call.answer.then(() => open.delete(one));
       return call;

@@ -48,7 +48,8 @@ export function answerQuestion(
   response.flushHeaders();
   const call = ask(question, {
     onProgress(params) {
-      if (!response.destroyed && !response.writableNeedDrain) response.write(`${JSON.stringify({ progress: params })}\n`);
+      if (!response.destroyed && !response.writableNeedDrain)
+        response.write(`${JSON.stringify({ progress: params })}\n`);
     },
     onLog: () => undefined,
   });

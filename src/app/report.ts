@@ -54,7 +54,6 @@ export function problemJson(problem: Problem): Record<string, unknown> {
  */
 export function lineChanges(before: string, after: string, hide: (line: string) => string): string {
   const [old, now] = [before.split('\n'), after.split('\n')];
-  const isSame = (a: string | undefined, b: string | undefined): boolean => a === b && a !== undefined;
   let head = 0;
   while (isSame(old[head], now[head])) head += 1;
   let tail = 0;
@@ -67,6 +66,11 @@ export function lineChanges(before: string, after: string, hide: (line: string) 
     ...now.slice(now.length - tail, now.length - tail + 3).map((line) => `  ${line}`),
   ];
   return lines.map((line) => `${printable(hide(line)).trimEnd()}\n`).join('');
+}
+
+/** Two lines that are there. */
+function isSame(a: string | undefined, b: string | undefined): boolean {
+  return a === b && a !== undefined;
 }
 
 function printable(line: string): string {

@@ -222,10 +222,10 @@ function sendHealth(
   sendJson(exchange, reply.status, { body: reply.body });
 }
 
-function sendStatus(exchange: Exchange, { role }: Principal, { status }: ServeOptions): void {
+function sendStatus(exchange: Exchange, { role }: Principal, options: ServeOptions): void {
   if (role !== 'admin') throw new ProxyError('ACCESS_DENIED', 'only a user with `role: admin` may see the status');
   refuseOtherThanGet(exchange);
-  sendJson(exchange, 200, { body: status() });
+  sendJson(exchange, 200, { body: options.status() });
 }
 
 function refuseOtherThanGet({ request }: Exchange): void {

@@ -113,7 +113,10 @@ verifies(
     const place = workplace(t, '  broken: { command: no-such-program }\n');
     const listed = await place.mcproxy('tools');
     assert.equal(listed.exitCode, 0, listed.stderr);
-    assert.match(listed.stdout, /^notes__answers {2}\(notes, ~\d+ tokens\)\n {4}Repeats its arguments\.\n {4}path\*, depth$/m);
+    assert.match(
+      listed.stdout,
+      /^notes__answers {2}\(notes, ~\d+ tokens\)\n {4}Repeats its arguments\.\n {4}path\*, depth$/m,
+    );
     assert.match(listed.stdout, /^~notes__a_tool_whose_name\S+ {2}\(notes/m);
     assert.match(listed.stdout, /^! broken: is down since 2\S+Z because .*"no-such-program" was not found/m);
     assert.match(listed.stdout, /^5 tools of 1 server, about \d+ tokens \(estimated\)\.$/m);
@@ -155,12 +158,42 @@ const CALLS: readonly { name: string; args: string[]; exitCode: number; stdout: 
     stdout: /^\{"content":\[\{"type":"text","text":"\{\}"\}\]\}\n$/,
     stderr: /^$/,
   },
-  { name: "a tool's error", args: ['notes__fails'], exitCode: 1, stdout: /^it did not work\n$/, stderr: /reports an error/ },
-  { name: 'a mistyped tool', args: ['notes__answer'], exitCode: 64, stdout: /^$/, stderr: /did you mean "notes__answers"\?/ },
-  { name: 'a mistyped user', args: ['x', '--user', 'alicе'], exitCode: 64, stdout: /^$/, stderr: /no user .*did you mean "alice"/ },
-  { name: 'a mistyped server', args: ['x', '--server', 'note'], exitCode: 64, stdout: /^$/, stderr: /did you mean "notes"\?/ },
+  {
+    name: "a tool's error",
+    args: ['notes__fails'],
+    exitCode: 1,
+    stdout: /^it did not work\n$/,
+    stderr: /reports an error/,
+  },
+  {
+    name: 'a mistyped tool',
+    args: ['notes__answer'],
+    exitCode: 64,
+    stdout: /^$/,
+    stderr: /did you mean "notes__answers"\?/,
+  },
+  {
+    name: 'a mistyped user',
+    args: ['x', '--user', 'alicе'],
+    exitCode: 64,
+    stdout: /^$/,
+    stderr: /no user .*did you mean "alice"/,
+  },
+  {
+    name: 'a mistyped server',
+    args: ['x', '--server', 'note'],
+    exitCode: 64,
+    stdout: /^$/,
+    stderr: /did you mean "notes"\?/,
+  },
   { name: 'a server that is down', args: ['broken__x'], exitCode: 69, stdout: /^$/, stderr: /no-such-program/ },
-  { name: 'arguments that are no JSON', args: ['notes__answers', '{path}'], exitCode: 64, stdout: /^$/, stderr: /are no JSON/ },
+  {
+    name: 'arguments that are no JSON',
+    args: ['notes__answers', '{path}'],
+    exitCode: 64,
+    stdout: /^$/,
+    stderr: /are no JSON/,
+  },
 ];
 
 verifies(

@@ -149,19 +149,23 @@ test('an unknown client is exit 64 and names the nearest', () => {
   assert.match(stderr, /^mcproxy: there is no client "cursr"; did you mean "cursor"\?\n$/);
 });
 
-verifies('cli.import-inputs', 'what VS Code asks its user for is a variable, which must be set to be taken over', () => {
-  const headers = '{"Authorization": "Bearer ${input:github-token}"}';
-  const directory = workplace({
-    'v.json': `{"inputs": [{"id": "github-token"}], "servers": {"gh": {"url": "https://a.example/", "headers": ${headers}}}}`,
-  });
-  const config = join(directory, 'new.yml');
-  const refused = mcproxy(directory, 'import', 'v.json', '--config', config);
-  assert.equal(refused.exitCode, 78);
-  assert.match(refused.stderr, /GITHUB_TOKEN is not set/);
-  const taken = mcproxyWith({ GITHUB_TOKEN: 's3cr3t' }, directory, 'import', 'v.json', '--config', config);
-  assert.equal(taken.exitCode, 0, taken.stderr);
-  assert.match(readFileSync(config, 'utf8'), /Authorization: "Bearer \$\{GITHUB_TOKEN\}"/);
-});
+verifies(
+  'cli.import-inputs',
+  'what VS Code asks its user for is a variable, which must be set to be taken over',
+  () => {
+    const fields = '{"Authorization": "Bearer ${input:github-token}"}';
+    const directory = workplace({
+      'v.json': `{"inputs": [{"id": "github-token"}], "servers": {"gh": {"url": "https://a.example/", "headers": ${fields}}}}`,
+    });
+    const config = join(directory, 'new.yml');
+    const refused = mcproxy(directory, 'import', 'v.json', '--config', config);
+    assert.equal(refused.exitCode, 78);
+    assert.match(refused.stderr, /GITHUB_TOKEN is not set/);
+    const taken = mcproxyWith({ GITHUB_TOKEN: 's3cr3t' }, directory, 'import', 'v.json', '--config', config);
+    assert.equal(taken.exitCode, 0, taken.stderr);
+    assert.match(readFileSync(config, 'utf8'), /Authorization: "Bearer \$\{GITHUB_TOKEN\}"/);
+  },
+);
 
 verifies('cli.server-edit', 'add and remove change one entry, and nothing when the result would not be valid', () => {
   const directory = workplace({ 'mcproxy.yml': BEFORE });
@@ -178,7 +182,19 @@ verifies('cli.server-edit', 'add and remove change one entry, and nothing when t
   assert.match(refused.stderr, /UNSET_VARIABLE is not set/);
   assert.equal(readFileSync(path, 'utf8'), BEFORE);
 
-  const added = mcproxy(directory, 'add', 'files', '--config', directory, '--env', 'A=b=c', '--', 'npx', '-y', '--help');
+  const added = mcproxy(
+    directory,
+    'add',
+    'files',
+    '--config',
+    directory,
+    '--env',
+    'A=b=c',
+    '--',
+    'npx',
+    '-y',
+    '--help',
+  );
   assert.equal(added.exitCode, 0, added.stderr);
   const entry = '  files:\n    command: npx\n    args: ["-y", "--help"]\n    env:\n      A: "b=c"\n';
   assert.equal(readFileSync(path, 'utf8'), BEFORE.replace('listen', `${entry}listen`));

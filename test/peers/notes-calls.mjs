@@ -37,7 +37,10 @@ for await (const line of createInterface({ input: process.stdin })) {
   appendFileSync(file, `${JSON.stringify({ pid: process.pid, method, name: params?.name })}\n`);
   if (method === 'initialize') {
     const { protocolVersion } = params;
-    print({ id, result: { protocolVersion, capabilities: { tools: {} }, serverInfo: { name: 'notes', version: '1' } } });
+    print({
+      id,
+      result: { protocolVersion, capabilities: { tools: {} }, serverInfo: { name: 'notes', version: '1' } },
+    });
   } else if (method === 'tools/list') print({ id, result: { tools: TOOLS } });
   else if (method === 'tools/call') call(id, params);
   else if (id !== undefined) print({ id, error: { code: -32601, message: `no method ${method}` } });

@@ -22,7 +22,12 @@ const READY: MemberStatus = {
 };
 const files = stdioServer('files');
 const mail = httpServer('mail');
-const downOf = (member: Partial<MemberStatus>): MemberStatus => ({ ...READY, state: 'down', last_error: 'x', ...member });
+const downOf = (member: Partial<MemberStatus>): MemberStatus => ({
+  ...READY,
+  state: 'down',
+  last_error: 'x',
+  ...member,
+});
 
 const ACTIONS: readonly {
   readonly name: string;
@@ -109,7 +114,18 @@ verifies('cli.status', 'status is a table with one row for each server and the l
   assert.deepEqual(table, [
     ['SERVER', 'TRANSPORT', 'REVISION', 'STATE', 'SINCE', 'TOOLS', 'CALLS', 'RESTARTS', 'MEMORY', 'ACTION'],
     ['files', 'stdio', '2025-11-25', 'ready', '5m', '14', '2', '1', '7 MiB', '-'],
-    ['mail (alice)', mail.transport, '2025-11-25', 'down', '5m', '14', '2', '1', '-', 'mcproxy tools mail --user alice'],
+    [
+      'mail (alice)',
+      mail.transport,
+      '2025-11-25',
+      'down',
+      '5m',
+      '14',
+      '2',
+      '1',
+      '-',
+      'mcproxy tools mail --user alice',
+    ],
     ['mail (alice): last error: refused'],
   ]);
 });
