@@ -2,6 +2,7 @@
  * Waiting for something at the end of the process, but not for ever.
  *
  * Unlike a deadline of a request it keeps the process alive, because a service that stops may have nothing else left.
+ * What was waited for goes on when the time is up.
  */
 
 /** Resolves with the promise, or without it after `ms`. */
