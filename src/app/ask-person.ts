@@ -23,6 +23,8 @@ export async function askPerson(
   terminal: { readonly input: NodeJS.ReadStream; readonly output: NodeJS.WritableStream },
 ): Promise<JsonObject> {
   const lines = createInterface(terminal);
+  // In raw mode the terminal sends no signal; whoever ends the command listens for one.
+  lines.on('SIGINT', () => process.kill(process.pid, 'SIGINT'));
   const closed = new Promise<undefined>((done) => void lines.once('close', () => done(undefined)));
   const ask: Ask = (prompt) => Promise.race([lines.question(prompt), closed]);
   try {
