@@ -7,6 +7,7 @@
 import { LISTS, type ListKind } from '../gateway/catalog-read.ts';
 import type { ViewServer } from '../gateway/view.ts';
 import { isObject } from '../mcp/jsonrpc.ts';
+import { isSuffixed } from '../mcp/names.ts';
 import type { JsonObject } from '../mcp/waist.ts';
 import { findNearest } from '../text/nearest.ts';
 import { EXIT, JSON_OPTION, flagOption, usageError, type Command, type Invocation } from './command.ts';
@@ -88,7 +89,7 @@ function itemsOf(kind: ListKind, { response, origins }: LocalAnswer): Item[] {
       name,
       server,
       server_name: serverName,
-      changed: kind !== 'resources' && serverName !== null && !name.endsWith(serverName),
+      changed: kind !== 'resources' && serverName !== null && isSuffixed(name) && !name.endsWith(serverName),
       tokens: Math.ceil(Buffer.byteLength(JSON.stringify(definition)) / BYTES_PER_TOKEN),
       definition,
     };

@@ -7,7 +7,7 @@
  * cancelled here is cancelled at the server. How the bytes travel is `local-wire`; who asks, `local-principal`.
  */
 import { ProxyError } from '../errors.ts';
-import { LISTS, type ListKind } from '../gateway/catalog-read.ts';
+import { KIND_OF_METHOD, LISTS, type ListKind } from '../gateway/catalog-read.ts';
 import { noteMessage, noteResponse } from '../gateway/downstream-entry.ts';
 import { failureOf, modernResponse } from '../gateway/downstream-result.ts';
 import type { GatewayView, ViewServer } from '../gateway/view.ts';
@@ -72,7 +72,6 @@ export interface LocalRequestsOptions {
 }
 
 const CLIENT_INFO = { name: 'mcproxy', version: VERSION };
-const KIND_OF_METHOD = new Map((Object.keys(LISTS) as ListKind[]).map((kind) => [LISTS[kind].method, kind]));
 /** By which request an item of a list is located. */
 const USE_OF: Readonly<Record<ListKind, string>> = {
   tools: 'tools/call',

@@ -12,7 +12,7 @@ import { LISTS, type ListKind, type ServerList } from './catalog-read.ts';
 import type { Catalog, KnownList } from './catalog.ts';
 
 /** The part of a catalog that views read. */
-export type ExposedCatalog = Pick<Catalog, 'peek' | 'get' | 'getAfterMiss'>;
+export type ExposedCatalog = Pick<Catalog, 'peek' | 'get' | 'getAfterMiss' | 'finished' | 'failure'>;
 
 const exposures = new WeakMap<ExposureConfig, Exposure>();
 const exposedLists = new WeakMap<Exposure, WeakMap<ServerList, ServerList>>();
@@ -36,6 +36,8 @@ export function exposeCatalog(catalog: Catalog, exposure: Exposure): ExposedCata
     },
     get: async (kind) => show(kind, await catalog.get(kind)),
     getAfterMiss: async (kind) => show(kind, await catalog.getAfterMiss(kind)),
+    finished: (kind) => catalog.finished(kind),
+    failure: (kind) => catalog.failure(kind),
   };
 }
 

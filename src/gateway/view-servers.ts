@@ -6,7 +6,7 @@
  */
 import type { ListKind } from './catalog-read.ts';
 import { settleWithin } from './deadline.ts';
-import type { Member } from './member.ts';
+import type { ExposedCatalog } from './exposed-catalog.ts';
 import type { Servers } from './servers-of.ts';
 import type { ViewServer } from './view.ts';
 
@@ -14,25 +14,21 @@ export async function reportServers(servers: Servers, kind: ListKind, ms: number
   return Promise.all(
     servers.names.map(async (server) => {
       try {
-        const member = servers.member(server);
-        await settleWithin(readToTheEnd(member, kind), ms);
-        return reportOf(server, member, kind);
+        const catalog = servers.catalog(server);
+        await settleWithin(readToTheEnd(catalog, kind), ms);
+        const down = servers.known(server)?.down;
+        const reason = down?.reason ?? catalog.failure(kind)?.message ?? null;
+        const listed = catalog.peek(kind) === undefined ? 'waiting' : 'listed';
+        return { server, state: reason === null ? listed : 'down', downSinceMs: down?.sinceMs ?? null, reason };
       } catch (error) {
         const reason = error instanceof Error ? error.message : String(error);
-        return { server, state: 'down', downSinceMs: null, reason } as const;
+        return { server, state: 'down', downSinceMs: null, reason };
       }
     }),
   );
 }
 
-async function readToTheEnd({ catalog }: Member, kind: ListKind): Promise<void> {
+async function readToTheEnd(catalog: ExposedCatalog, kind: ListKind): Promise<void> {
   await catalog.get(kind);
   await catalog.finished(kind);
-}
-
-function reportOf(server: string, { catalog, down }: Member, kind: ListKind): ViewServer {
-  const reason = down?.reason ?? catalog.failure(kind)?.message ?? null;
-  const isListed = catalog.peek(kind) !== undefined;
-  const state = reason !== null ? 'down' : isListed ? 'listed' : 'waiting';
-  return { server, state, downSinceMs: down?.sinceMs ?? null, reason };
 }

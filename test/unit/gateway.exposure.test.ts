@@ -257,7 +257,13 @@ test('a server that is down does not keep names from the next one, and is not wa
 test('a server that cannot be opened keeps no call from another one with its prefix', async () => {
   const list = { items: tools('read'), keys: ['read'], ttlMs: 0, scope: 'private', cut: false } as const;
   const known = { list, ttlMs: 0, missing: undefined };
-  const catalog = { peek: () => list, get: async () => known, getAfterMiss: async () => known };
+  const catalog = {
+    peek: () => list,
+    get: async () => known,
+    getAfterMiss: async () => known,
+    finished: async () => undefined,
+    failure: () => undefined,
+  };
   const refuse = (): never => {
     throw new ProxyError('OVERLOADED', 'too many servers are in use');
   };
