@@ -165,6 +165,20 @@ export const PARKED_CALL_COUNT_MAX = 256;
  * must not be taken for one of another call.
  */
 export const CANCELLED_CALL_MS = 30 * SECOND;
+/** A call that a server runs as a task is held open this long for a client that does not know tasks. */
+export const TASK_MS_MAX = 120 * MINUTE;
+/** The id that a server gives a task; it is carried by the client, sealed, in a header too. */
+export const TASK_ID_CHARS_MAX = 1 * KIB;
+/** Pause between two questions for the state of a task when the server names none. */
+export const TASK_POLL_MS_DEFAULT = 1 * SECOND;
+/** The least pause between two questions for the state of a task, whatever the server names. */
+export const TASK_POLL_MS_MIN = 100;
+/** The longest pause between two questions for the state of a task, so that its end is noticed. */
+export const TASK_POLL_MS_MAX = 30 * SECOND;
+/** Failures in a row to ask for the state of a task before its call is given up; a server may restart in between. */
+export const TASK_FAILURE_COUNT_MAX = 10;
+/** Time for the answer to a question about a task. */
+export const TASK_REPLY_MS_MAX = 30 * SECOND;
 /** Questions of one call that wait for answers. */
 export const QUESTION_COUNT_MAX = 16;
 /** After a question further ones of the same call are waited for this long, so that they are asked together. */
@@ -350,7 +364,7 @@ export const QUESTION_ROUND_COUNT_MAX = 8;
 export const QUESTION_PAUSE_MS = 250;
 /** Changes that wait until a new `subscriptions/listen` is confirmed. */
 export const LISTEN_QUEUE_COUNT_MAX = 1_000;
-/** Resources that one `subscriptions/listen` or one session may name. */
+/** Resources, or tasks, that one `subscriptions/listen` or one session may name. */
 export const LISTEN_RESOURCE_COUNT_MAX = 256;
 /** Bytes of an event stream that wait for the client; a hint beyond it is dropped, anything else cuts the stream. */
 export const STREAM_QUEUE_BYTES_MAX = 4 * MIB;

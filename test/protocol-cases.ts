@@ -49,4 +49,24 @@ export const PROTOCOL_CASES = {
   'protocol.case-40': 'A stop ends subscriptions with their closing results.',
   'protocol.case-42': 'After the restart of a server its subscriptions are made again and one change is told.',
   'protocol.case-43': 'A silent subscription gets comments and is cut by no timeout.',
+  'protocol.case-44': 'A question passes with its keys and params, and the retry brings the server its own state back.',
+  'protocol.case-45': 'A question without a state is retried without one.',
+  'protocol.case-46': 'A question of a state alone is relayed.',
+  'protocol.case-47':
+    'A state that is altered, old, of another user or of another request is -32602 and reaches no server.',
+  'protocol.case-48': 'A question in answer to a list is an invalid answer.',
+  'protocol.case-49': 'A result of a kind that nobody knows is an error and not relayed.',
+  'protocol.case-50': 'What a client did not declare is not asked of it; it gets an error.',
+  'protocol.case-51': 'The result of a retry is not kept.',
+  'protocol.case-85':
+    'A question of an older server ends the request; the retry goes on with the same call at the server.',
+  'protocol.case-86': 'A parked call that nobody comes back to is answered and cancelled at the server in time.',
+  'protocol.case-87': 'A question of an older server that belongs to no one call is refused, and nobody is asked.',
+  'protocol.case-88':
+    'A question of a modern server is a request on the stream of the call; no and never have their forms.',
+  'protocol.case-89': 'A page to visit gets an id for a client of 2025-11-25, and is never shown to an older one.',
+  'protocol.case-90': 'Error numbers of older revisions are said in the modern form.',
+  'protocol.case-91': 'A task goes only to who declared tasks; for an older client it is followed to its result.',
+  'protocol.case-92':
+    'Ids of tasks differ between servers, the servers get their own, and other users cannot use them.',
 } as const;

@@ -216,6 +216,16 @@ const GATEWAY = {
   'gateway.isolation.lists': 'A user sees and calls only what is theirs.',
   'gateway.isolation.sessions': 'A session id of another user is 404, like one that never was.',
   'gateway.isolation.cancel': "A cancellation reaches the user's own call only.",
+  'gateway.tasks.listen':
+    'States of tasks are told to the client that listens to them, under the ids that it knows, and to no other.',
+  'gateway.tasks.listen-again':
+    'A server that ends a subscription to tasks is listened to again, and the state is asked for.',
+  'gateway.tasks.ids': 'Ids of tasks are good after a restart, for their user only.',
+  'gateway.tasks.questions': 'Questions of a task name their server, and are not shown to who did not declare them.',
+  'gateway.tasks.driven':
+    'A call that becomes a task is held open for an older client: questions, progress, result, cancellation.',
+  'gateway.tasks.old-servers': 'A tool of 2025-11-25 that only runs as a task is called like any other.',
+  'gateway.tasks.not-told': 'An older client is never told of tasks, and cannot ask about them.',
   'gateway.front.case-52':
     '`initialize` of a known older revision is answered with it, any other with the newest older one; the session id is visible ASCII.',
   'gateway.front.case-53': '`notifications/initialized` is 202 without a body.',
@@ -288,6 +298,8 @@ const CONTRACT = {
     'A server over stdio behind the gateway passes what it passes by itself, 2026-07-28.',
   'gateway.conformance.http-2025-11-25':
     'A server over HTTP behind the gateway passes what it passes by itself, 2025-11-25.',
+  'gateway.conformance.tasks':
+    'A server with tasks behind the gateway passes the scenarios for tasks that it passes by itself.',
   'gateway.conformance.http-2026-07-28':
     'A server over HTTP behind the gateway passes what it passes by itself, 2026-07-28.',
 } as const;

@@ -3,13 +3,14 @@
  *
  * A merged view declares what it can serve now or may serve after the next reload, since an older client hears it
  * only once; instructions stand under a heading for each server, bounded, and name who is missing and since when.
- * A view of one server says what that server says. The tasks extension and the tasks of 2025-11-25 are in neither:
- * the gateway does not serve them.
+ * A view of one server says what that server says. The tasks extension is declared as soon as one server has it; the
+ * tasks of 2025-11-25 are in neither, because the gateway runs them to their end itself.
  */
 import { INSTRUCTIONS_CHARS_MAX } from '../limits.ts';
 import { isObject } from '../mcp/jsonrpc.ts';
 import { prefixText } from '../mcp/names.ts';
-import { TASKS_EXTENSION } from '../mcp/protocol.ts';
+import { isModernRevision, TASKS_EXTENSION } from '../mcp/protocol.ts';
+import { withoutTasks } from '../mcp/tasks.ts';
 import type { JsonObject, ServerCard } from '../mcp/waist.ts';
 import type { Down } from './member-health.ts';
 
@@ -27,10 +28,10 @@ export interface Introduction {
 }
 
 /** Extensions that work through a merged view: their identifiers are rewritten. */
-const MERGED_EXTENSIONS: readonly string[] = ['io.modelcontextprotocol/ui'];
+const MERGED_EXTENSIONS: readonly string[] = ['io.modelcontextprotocol/ui', TASKS_EXTENSION];
 
 export function mergeDiscovery(introductions: readonly Introduction[]): Discovery {
-  const known = introductions.flatMap(({ card }) => (card === undefined ? [] : [card.capabilities]));
+  const known = introductions.flatMap(({ card }) => (card === undefined ? [] : [capabilitiesOf(card)]));
   const unsure = known.length < introductions.length;
   const anyHas = (capability: string): boolean => unsure || known.some((each) => each[capability] !== undefined);
   const subscribe = unsure || known.some((each) => member(each['resources'], 'subscribe') === true);
@@ -53,20 +54,20 @@ export function mergeDiscovery(introductions: readonly Introduction[]): Discover
 
 /** Of one server: its own, but that a list may change whenever the server is started anew. */
 export function discoveryOf(card: ServerCard): Discovery {
-  const { tasks: _, extensions, ...capabilities } = card.capabilities;
-  const served = isObject(extensions) ? Object.entries(extensions).filter(([name]) => name !== TASKS_EXTENSION) : [];
+  const { tasks: _, ...capabilities } = capabilitiesOf(card);
   const lists = ['tools', 'prompts', 'resources'].flatMap((kind) => {
     const declared = capabilities[kind];
     return isObject(declared) ? [[kind, { ...declared, listChanged: true }]] : [];
   });
   return {
-    capabilities: {
-      ...capabilities,
-      ...Object.fromEntries(lists),
-      ...(served.length > 0 ? { extensions: Object.fromEntries(served) } : {}),
-    },
+    capabilities: { ...capabilities, ...Object.fromEntries(lists) },
     instructions: card.instructions,
   };
+}
+
+/** The extension of tasks is not for servers of older revisions, whatever they say (SEP-2663). */
+function capabilitiesOf({ revision, capabilities }: ServerCard): JsonObject {
+  return isModernRevision(revision) ? capabilities : withoutTasks(capabilities);
 }
 
 function mergeInstructions(introductions: readonly Introduction[]): string | undefined {

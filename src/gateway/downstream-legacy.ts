@@ -3,7 +3,8 @@
  *
  * Answers here what concerns only this hop: `ping`, the log level, subscriptions, cancellation. Everything else is a
  * call through the view; a question that comes back is put to the client on the stream of its request, and the call
- * is made again with the answers, a bounded number of times. A request whose client cancelled it gets no response.
+ * is made again with the answers, a bounded number of times. A call that the server runs as a task is held open to its
+ * end (`downstream-task`). A request whose client cancelled it gets no response.
  * Source: MCP 2025-11-25 basic, server/*; 2026-07-28 basic/patterns/mrtr (the other side).
  */
 import { setTimeout as delay } from 'node:timers/promises';
@@ -12,11 +13,13 @@ import { QUESTION_PAUSE_MS, QUESTION_ROUND_COUNT_MAX } from '../limits.ts';
 import { isRpcId } from '../mcp/jsonrpc.ts';
 import type { JsonRpcNotification, JsonRpcRequest, JsonRpcResponse, SingleMessage } from '../mcp/jsonrpc.ts';
 import { isLogLevel, type LogLevel } from '../mcp/protocol.ts';
-import type { JsonObject, McpCall, McpEvents, McpOutcome } from '../mcp/waist.ts';
+import { TASK_METHODS, withoutTasks, withTasks } from '../mcp/tasks.ts';
+import type { JsonObject, McpCall, McpEvents, McpOutcome, McpRequest } from '../mcp/waist.ts';
 import { askClient, endUnanswered } from './downstream-asking.ts';
 import type { Tell } from './downstream-questions.ts';
 import { legacyRequest, reachesLevel } from './downstream-request.ts';
 import { failureOf, legacyResponse, unservable } from './downstream-result.ts';
+import { driveTask } from './downstream-task.ts';
 import { mayCall, maySubscribe, type Session } from './session.ts';
 import type { GatewayView } from './view.ts';
 
@@ -41,7 +44,8 @@ export async function initializeResult(
   const { capabilities, instructions } = await view.discover();
   return {
     protocolVersion: revision,
-    capabilities,
+    // Of the newer revision only; a call that becomes a task is held open instead.
+    capabilities: withoutTasks(capabilities),
     serverInfo,
     ...(instructions === undefined ? {} : { instructions }),
   };
@@ -83,6 +87,7 @@ async function answer(
   context: LegacyContext,
 ): Promise<McpOutcome | undefined> {
   const params = message.params ?? {};
+  if (TASK_METHODS.has(message.method)) throw new ProxyError('RPC_METHOD', 'Method not found');
   switch (message.method) {
     case 'ping':
       return DONE;
@@ -140,6 +145,8 @@ class LegacyCall {
   readonly #context: LegacyContext;
   readonly #cancelled = new AbortController();
   #call: McpCall | undefined;
+  /** As far as the client was told. */
+  #progress = 0;
 
   constructor(session: Session, message: JsonRpcRequest, context: LegacyContext) {
     this.#session = session;
@@ -169,7 +176,9 @@ class LegacyCall {
   async #rounds(): Promise<McpOutcome | undefined> {
     const { view, traceparent } = this.#context;
     const { claims, logLevel = LOG_LEVEL_DEFAULT } = this.#session;
-    const { request, progressToken } = legacyRequest(this.#message, { ...claims, logLevel }, traceparent);
+    const capabilities = this.#message.method === 'tools/call' ? withTasks(claims.capabilities) : claims.capabilities;
+    const own = { ...claims, capabilities, logLevel };
+    const { request, progressToken } = legacyRequest(this.#message, own, traceparent);
     const { signal } = this.#cancelled;
     const events = this.#events(progressToken);
     let { params } = request;
@@ -177,16 +186,31 @@ class LegacyCall {
       this.#call = view.call({ ...request, params }, events);
       // oxlint-disable-next-line no-await-in-loop -- each round needs the answers of the one before
       const outcome = await this.#unlessCancelled(this.#call.outcome);
+      if (outcome?.kind === 'task') return this.#drive(outcome.task, request, events);
       if (outcome === undefined || outcome.kind !== 'input_required') return outcome;
       // oxlint-disable-next-line no-await-in-loop
       const answers = await this.#ask(outcome.inputRequests);
       if (signal.aborted) return undefined;
-      if (answers.kind === 'end') return endUnanswered(request.method, answers.text);
+      if (answers.kind === 'end') {
+        this.#call.cancel('the client did not answer');
+        return endUnanswered(request.method, answers.text);
+      }
       const { requestState } = outcome;
       const retry = requestState === undefined ? answers.responses : { ...answers.responses, requestState };
       params = { ...request.params, ...retry };
     }
+    this.#call?.cancel('asked too often');
     return unservable('The server asked more often than is allowed for one request.');
+  }
+
+  #drive(task: JsonObject, request: McpRequest, events: McpEvents): Promise<McpOutcome | undefined> {
+    return driveTask(task, {
+      view: this.#context.view,
+      request,
+      signal: this.#cancelled.signal,
+      ask: (questions) => this.#ask(questions),
+      onStatus: (message) => events.onProgress({ progress: Math.floor(this.#progress) + 1, message }),
+    });
   }
 
   /** Undefined as soon as the client gave up: the server may never answer then. */
@@ -218,7 +242,8 @@ class LegacyCall {
     };
     const session = this.#session;
     return {
-      onProgress(params) {
+      onProgress: (params) => {
+        this.#progress = Number(params['progress']);
         if (progressToken !== undefined) tell('notifications/progress', { ...params, progressToken });
       },
       onLog(params) {

@@ -1,7 +1,8 @@
 /**
  * `subscriptions/listen` of 2026-07-28: a stream of changes that the client asked for, confirmed first.
  *
- * The confirmation names what is honoured: list changes that the view declares, and resources whose server agreed.
+ * The confirmation names what is honoured: list changes that the view declares, and resources and tasks whose server
+ * agreed.
  * Changes that come before it wait for it. Every message carries the id of the listen request with its type; the end
  * is a closing result where we end the stream, so that the client can tell it from a broken connection. Source: MCP
  * 2026-07-28 basic/patterns/subscriptions.
@@ -12,18 +13,26 @@ import { LISTEN_QUEUE_COUNT_MAX, LISTEN_RESOURCE_COUNT_MAX } from '../limits.ts'
 import type { ModernClass } from '../mcp/classify.ts';
 import { isObject } from '../mcp/jsonrpc.ts';
 import { META, RPC_ERROR } from '../mcp/protocol.ts';
+import { declaresTasks } from '../mcp/tasks.ts';
 import type { JsonObject, McpOutcome } from '../mcp/waist.ts';
 import type { ViewChange } from './downstream-changes.ts';
 import type { DownstreamPost } from './downstream-context.ts';
 import { PostReply } from './downstream-reply.ts';
 import { failed, failureOf, modernResponse } from './downstream-result.ts';
 import { isWithin } from './resource-ownership.ts';
+import type { TaskWatch } from './task-watch.ts';
 import type { GatewayView } from './view.ts';
 
 /** What a client wants to hear of. */
 interface Filter {
   readonly kinds: ReadonlySet<string>;
   readonly uris: readonly string[];
+  readonly taskIds: readonly string[];
+}
+
+interface TaskChange {
+  readonly kind: 'task';
+  readonly task: JsonObject;
 }
 
 const KINDS = ['tools', 'prompts', 'resources'] as const;
@@ -68,8 +77,13 @@ function readFilter(notifications: unknown): Filter | string {
     return '`params.notifications.resourceSubscriptions` has to be a list of URIs.';
   if (resourceSubscriptions.length > LISTEN_RESOURCE_COUNT_MAX)
     return `One subscription may name at most ${LISTEN_RESOURCE_COUNT_MAX} resources.`;
+  const { taskIds = [] } = notifications;
+  if (!Array.isArray(taskIds) || !taskIds.every((id): id is string => typeof id === 'string'))
+    return '`params.notifications.taskIds` has to be a list of ids.';
+  if (taskIds.length > LISTEN_RESOURCE_COUNT_MAX)
+    return `One subscription may name at most ${LISTEN_RESOURCE_COUNT_MAX} tasks.`;
   const kinds = KINDS.filter((kind) => notifications[`${kind}ListChanged`] === true);
-  return { kinds: new Set(kinds), uris: [...new Set(resourceSubscriptions)] };
+  return { kinds: new Set(kinds), uris: [...new Set(resourceSubscriptions)], taskIds };
 }
 
 /** One subscription; a class because it holds subscriptions at servers. */
@@ -78,8 +92,9 @@ class Listener {
   readonly #post: DownstreamPost;
   readonly #view: GatewayView;
   #unwatch: (() => void) | undefined;
-  #filter: Filter = { kinds: NO_KINDS, uris: [] };
-  #early: ViewChange[] = [];
+  #filter: Filter = { kinds: NO_KINDS, uris: [], taskIds: [] };
+  #tasks: TaskWatch | undefined;
+  #early: (ViewChange | TaskChange)[] = [];
   #stream: EventStream | undefined;
   #ended = false;
 
@@ -92,15 +107,16 @@ class Listener {
   /** Subscribes to what can be had and resolves to it. @throws {ProxyError} as the view does */
   async begin(filter: Filter): Promise<Filter> {
     this.#unwatch = this.#view.onChange((change) => this.#onChange(change));
-    const [{ capabilities }, agreed] = await Promise.all([
+    const [{ capabilities }, agreed, taskIds] = await Promise.all([
       this.#view.discover(),
       Promise.all(filter.uris.map((uri) => this.#subscribe(uri))),
+      this.#watchTasks(filter.taskIds),
     ]);
     const kinds = [...filter.kinds].filter((kind) => {
       const capability = capabilities[kind];
       return isObject(capability) && capability['listChanged'] === true;
     });
-    return { kinds: new Set(kinds), uris: filter.uris.filter((_, index) => agreed[index]) };
+    return { kinds: new Set(kinds), uris: filter.uris.filter((_, index) => agreed[index]), taskIds };
   }
 
   /** A server that does not tell about the resource or cannot be reached leaves it out of the confirmation. */
@@ -117,6 +133,16 @@ class Listener {
     }
     await this.#view.unsubscribe(uri).catch(() => undefined);
     return false;
+  }
+
+  /** Those of the tasks that are the client's and whose servers tell about them. */
+  async #watchTasks(taskIds: readonly string[]): Promise<readonly string[]> {
+    const { clientCapabilities } = this.#modern.envelope;
+    if (taskIds.length === 0 || !declaresTasks(clientCapabilities)) return [];
+    const onTask = (task: JsonObject): void => this.#onChange({ kind: 'task', task });
+    this.#tasks = await this.#view.watchTasks({ taskIds, clientCapabilities, onTask });
+    if (this.#ended) this.#tasks.stop();
+    return this.#tasks.agreed;
   }
 
   open(honoured: Filter): void {
@@ -137,6 +163,7 @@ class Listener {
     const notifications = {
       ...Object.fromEntries([...honoured.kinds].map((kind) => [`${kind}ListChanged`, true])),
       ...(honoured.uris.length > 0 ? { resourceSubscriptions: honoured.uris } : {}),
+      ...(honoured.taskIds.length > 0 ? { taskIds: honoured.taskIds } : {}),
     };
     this.#stream.send(this.#stamped('notifications/subscriptions/acknowledged', { notifications }));
     for (const change of this.#early.splice(0)) this.#onChange(change);
@@ -147,16 +174,19 @@ class Listener {
     if (this.#ended) return;
     this.#ended = true;
     this.#unwatch?.();
+    this.#tasks?.stop();
     this.#early = [];
     for (const uri of this.#filter.uris) void this.#view.unsubscribe(uri).catch(() => undefined);
   }
 
-  #onChange(change: ViewChange): void {
+  #onChange(change: ViewChange | TaskChange): void {
     if (this.#stream === undefined) {
       if (this.#early.length < LISTEN_QUEUE_COUNT_MAX) this.#early.push(change);
       return;
     }
-    if (change.kind !== 'resource') {
+    if (change.kind === 'task') {
+      this.#stream.offer(this.#stamped('notifications/tasks', change.task));
+    } else if (change.kind !== 'resource') {
       if (!this.#filter.kinds.has(change.kind)) return;
       this.#stream.offer(this.#stamped(`notifications/${change.kind}/list_changed`, {}));
     } else if (this.#filter.uris.some((uri) => isWithin(change.uri, uri))) {
@@ -166,7 +196,8 @@ class Listener {
 
   #stamped(method: string, params: JsonObject): JsonObject {
     const stamp = { [META.subscriptionId]: this.#modern.message.id };
-    return { jsonrpc: '2.0', method, params: { ...params, _meta: stamp } };
+    const meta = isObject(params['_meta']) ? { ...params['_meta'], ...stamp } : stamp;
+    return { jsonrpc: '2.0', method, params: { ...params, _meta: meta } };
   }
 
   #close(): void {

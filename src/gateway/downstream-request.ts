@@ -10,7 +10,8 @@
 import { SESSION_CLAIM_BYTES_MAX } from '../limits.ts';
 import type { ModernClass } from '../mcp/classify.ts';
 import { isObject, isRpcId, type JsonRpcRequest, type RpcId } from '../mcp/jsonrpc.ts';
-import { isLogLevel, LOG_LEVELS, META, META_PREFIX, TASKS_EXTENSION, type LegacyRevision } from '../mcp/protocol.ts';
+import { isLogLevel, LOG_LEVELS, META, META_PREFIX, type LegacyRevision } from '../mcp/protocol.ts';
+import { withoutTasks } from '../mcp/tasks.ts';
 import type { JsonObject, LogLevel, McpRequest } from '../mcp/waist.ts';
 
 export interface DownstreamRequest {
@@ -99,17 +100,13 @@ function modernCapabilities(declared: JsonObject, revision: LegacyRevision): Jso
     ...(isObject(elicitation) && revision >= '2025-06-18'
       ? { elicitation: isLatest ? members(elicitation, ['form', 'url']) : {} }
       : {}),
-    ...(isObject(extensions) ? { extensions: withoutTasks(extensions) } : {}),
+    // The tasks extension may not be used by a client of an older revision (SEP-2663).
+    ...withoutTasks(isObject(extensions) ? { extensions } : {}),
   };
 }
 
 function members(value: JsonObject, names: readonly string[]): JsonObject {
   return Object.fromEntries(names.flatMap((name) => (isObject(value[name]) ? [[name, {}]] : [])));
-}
-
-/** The tasks extension may not be used by a client of an older revision (SEP-2663). */
-function withoutTasks(extensions: JsonObject): JsonObject {
-  return Object.fromEntries(Object.entries(extensions).filter(([name]) => name !== TASKS_EXTENSION));
 }
 
 const INFO_CHARS_MAX = 128;

@@ -9,19 +9,25 @@
 import type { Sealer } from '../auth/seal.ts';
 import { ProxyError } from '../errors.ts';
 import { DISCOVER_MS_MAX, DISCOVER_ONE_MS_MAX, VIEW_COUNT_MAX } from '../limits.ts';
+import { TASK_METHODS } from '../mcp/tasks.ts';
+import type { JsonObject } from '../mcp/waist.ts';
 import type { Clock, Config, Principal } from '../model.ts';
 import { settleWithin } from './deadline.ts';
 import type { OnDiag } from './diag.ts';
 import { discoveryOf, mergeDiscovery, type Discovery } from './discovery.ts';
 import { createMembers, type Members, type OpenPeer } from './members.ts';
-import { findInMerged } from './merged-view.ts';
+import { findInMerged, targetInMerged } from './merged-view.ts';
 import { conflictRows, reportConflicts } from './name-conflicts.ts';
 import { createNameRouter, type NameRouter } from './name-router.ts';
 import { findServers, type Servers } from './servers-of.ts';
-import { findInSingle, findUriInSingle } from './single-view.ts';
+import { findInSingle, findUriInSingle, targetInSingle } from './single-view.ts';
 import { createStateSeal, type StateSeal } from './state-seal.ts';
 import { createUriRouter } from './uri-router.ts';
 import { createToolHeaders } from './tool-headers.ts';
+import { findTask } from './task-call.ts';
+import { createTaskIds } from './task-ids.ts';
+import { watchTasks } from './task-watch.ts';
+import type { Found, Target } from './target.ts';
 import { startCall } from './view-call.ts';
 import { reportServers } from './view-servers.ts';
 import { createViewChanges, type ViewChanges } from './view-changes.ts';
@@ -110,8 +116,14 @@ function createView(core: Core, principal: Principal, serverName: string | undef
   const names = createNameRouter(servers, core.onConflicts);
   const uris = createUriRouter(servers);
   const uniform = (): boolean => core.current.uniform;
-  const context = { principalId: principal.id, seal: core.seal, onDiag, uniform };
+  const taskIds = createTaskIds(core.options.sealer, principal.id);
+  const context = { principalId: principal.id, seal: core.seal, taskIds, onDiag, uniform };
   const merged = { servers, names, uris, uniform };
+  const targetAt = (at: string, params: JsonObject): Target | undefined => {
+    if (!servers().names.includes(at)) return undefined;
+    return serverName === undefined ? targetInMerged(merged, at, params) : targetInSingle(servers(), at, params);
+  };
+  const routing = { ids: taskIds, targetAt };
   const changes = createViewChanges({
     servers,
     exposeUri(from, uri) {
@@ -124,10 +136,10 @@ function createView(core: Core, principal: Principal, serverName: string | undef
   const view: GatewayView = {
     discover: () => (serverName === undefined ? discoverAll(servers()) : discoverOne(servers(), serverName)),
     call(request, events) {
-      const find =
-        serverName === undefined
-          ? () => findInMerged(merged, request)
-          : () => findInSingle(servers(), serverName, request);
+      const find = async (): Promise<Found> => {
+        if (TASK_METHODS.has(request.method)) return findTask(request, routing);
+        return serverName === undefined ? findInMerged(merged, request) : findInSingle(servers(), serverName, request);
+      };
       return startCall(request, events, { find, context });
     },
     paramHeaders: createToolHeaders({ serverName, servers, names }),
@@ -137,7 +149,8 @@ function createView(core: Core, principal: Principal, serverName: string | undef
       return changes.subscribe(uri, at);
     },
     unsubscribe: (uri) => changes.unsubscribe(uri),
-    locate: createLocator({ serverName, names, uris, servers }),
+    watchTasks: (request) => watchTasks(routing, request),
+    locate: createLocator({ serverName, names, uris, servers, taskIds }),
     servers: (kind, ms) => reportServers(servers(), kind, ms),
   };
   return { view, changes, names };

@@ -6,8 +6,10 @@
  */
 import { isObject } from '../mcp/jsonrpc.ts';
 import type { JsonObject } from '../mcp/waist.ts';
+import { TASK_METHODS } from '../mcp/tasks.ts';
 import type { NameRouter } from './name-router.ts';
 import type { Servers } from './servers-of.ts';
+import type { TaskIds } from './task-ids.ts';
 import type { UriRouter } from './uri-router.ts';
 
 export interface Location {
@@ -20,6 +22,7 @@ export interface LocatorOptions {
   readonly serverName: string | undefined;
   readonly names: NameRouter;
   readonly uris: UriRouter;
+  readonly taskIds: TaskIds;
   readonly servers: () => Servers;
 }
 
@@ -30,6 +33,8 @@ export function createLocator(options: LocatorOptions): (request: { method: stri
     const found = findMention(method, params);
     const { serverName } = options;
     if (serverName !== undefined) return { upstream: serverName, name: ownName(options.servers(), serverName, found) };
+    // The id of a task opens it, so it stays out of the log.
+    if (TASK_METHODS.has(method)) return { upstream: serverOfTask(options.taskIds, params['taskId']), name: null };
     if (found === undefined) return { upstream: null, name: null };
     if (found.kind === 'uri') {
       const located = options.uris.guess(found.text);
@@ -43,6 +48,14 @@ export function createLocator(options: LocatorOptions): (request: { method: stri
 function ownName(servers: Servers, serverName: string, found: Mention | undefined): string | null {
   if (found === undefined || found.kind === 'uri' || !servers.names.includes(serverName)) return found?.text ?? null;
   return servers.exposure(serverName).ownName(found.kind, found.text) ?? found.text;
+}
+
+function serverOfTask(taskIds: TaskIds, exposedId: unknown): string | null {
+  try {
+    return taskIds.open(exposedId).serverName;
+  } catch {
+    return null; // foreign or broken
+  }
 }
 
 function findMention(method: string, params: JsonObject): Mention | undefined {

@@ -6,7 +6,8 @@
  * known was marked as old. Starting, restarting and timeouts are the peer's; who shares it, `members` decides.
  */
 import { ProxyError } from '../errors.ts';
-import type { ChangeEvent, McpCall, McpEvents, McpPeer, McpRequest, ServerCard } from '../mcp/waist.ts';
+import type { ChangeEvent, JsonObject, McpCall, McpEvents, McpPeer, McpRequest, ServerCard } from '../mcp/waist.ts';
+import type { TaskListen, TaskListenRequest } from '../mcp/waist.ts';
 import type { Clock, MemberStatus, ServerConfig } from '../model.ts';
 import { failureOutcome } from '../upstream/peer-outcome.ts';
 import type { PeerState } from '../upstream/supervisor.ts';
@@ -42,6 +43,8 @@ export interface Member {
   /** @throws {ProxyError} as `ResourceSubscriptions.add` does */
   subscribe(uri: string): Promise<boolean>;
   unsubscribe(uri: string): Promise<void>;
+  /** As the peer does; it is not closed as idle meanwhile. */
+  listenTasks(request: TaskListenRequest, onTask: (task: JsonObject) => void): Promise<TaskListen>;
   adopt(server: ServerConfig): void;
   status(): MemberStatus;
   /** Closes the peer when its calls have ended, at the latest after `graceMs`. Nobody waits for a server that starts. */
@@ -79,6 +82,7 @@ export function createMember(options: MemberOptions): Member {
   let { server } = options;
   const parts = assemble(options);
   const { use, health, catalog, subscriptions, watchers, conversation } = parts;
+  const taskListens = new Set<TaskListen>(); // Bounded by EXCHANGE_COUNT_MAX.
   const stopListening = peer.onChange((event) => onPeerChange(parts, event));
   return {
     get server() {
@@ -93,7 +97,8 @@ export function createMember(options: MemberOptions): Member {
       return health.down;
     },
     get idleSinceMs() {
-      return watchers.size > 0 || subscriptions.count > 0 ? undefined : use.idleSinceMs;
+      const isWatched = watchers.size > 0 || subscriptions.count > 0 || taskListens.size > 0;
+      return isWatched ? undefined : use.idleSinceMs;
     },
     describe: () => conversation.describe(),
     call: (request, events) => conversation.call(request, events),
@@ -108,6 +113,15 @@ export function createMember(options: MemberOptions): Member {
     },
     subscribe: (uri) => use.during(subscriptions.add(uri)),
     unsubscribe: (uri) => use.during(subscriptions.remove(uri)),
+    async listenTasks(request, onTask) {
+      const listen = await use.during(peer.listenTasks(request, onTask));
+      taskListens.add(listen);
+      void listen.ended.then(() => {
+        taskListens.delete(listen);
+        use.touch();
+      });
+      return listen;
+    },
     adopt(newer) {
       server = newer;
     },

@@ -15,7 +15,7 @@ import type { NameRouter } from './name-router.ts';
 import { rewriteResult, rewriteTool } from './rewrite.ts';
 import type { Servers } from './servers-of.ts';
 import type { UriRouter } from './uri-router.ts';
-import type { Found, Target } from './view-call.ts';
+import type { Found, Target } from './target.ts';
 
 export interface MergedView {
   readonly servers: () => Servers;
@@ -119,8 +119,13 @@ async function findCompletion(view: MergedView, params: JsonObject): Promise<Fou
 }
 
 function target(view: MergedView, serverName: string, params: JsonObject): Found {
+  return { kind: 'target', ...targetInMerged(view, serverName, params) };
+}
+
+/** How results of a server are shown. */
+export function targetInMerged(view: MergedView, serverName: string, params: JsonObject): Target {
   const expose = (uri: string): string => view.uris.expose(serverName, uri);
-  const shape: Target = {
+  return {
     member: view.servers().member(serverName),
     params,
     asker: serverName,
@@ -128,7 +133,6 @@ function target(view: MergedView, serverName: string, params: JsonObject): Found
     showError: (data) =>
       isObject(data) && typeof data['uri'] === 'string' ? { ...data, uri: expose(data['uri']) } : data,
   };
-  return { kind: 'target', ...shape };
 }
 
 function textOf(params: JsonObject, member: string): string {

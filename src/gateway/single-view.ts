@@ -15,8 +15,8 @@ import { exposeItems } from './exposed-catalog.ts';
 import { unknownName, type NameKind } from './name-router.ts';
 import { rewriteTool } from './rewrite.ts';
 import type { Servers } from './servers-of.ts';
+import type { Found, Target } from './target.ts';
 import { notFound } from './uri-router.ts';
-import type { Found } from './view-call.ts';
 
 const SERVED: ReadonlySet<string> = new Set([
   ...KIND_OF_METHOD.keys(),
@@ -32,17 +32,15 @@ export async function findInSingle(servers: Servers, serverName: string, request
   if (!SERVED.has(method)) throw new ProxyError('RPC_METHOD', 'Method not found');
   requireServer(servers, serverName);
   const kind = KIND_OF_METHOD.get(method);
-  const params = await ownParams(servers, serverName, request);
-  const show = (result: JsonObject): JsonObject =>
-    kind === undefined ? result : showItems(kind, result, { servers, serverName });
-  return {
-    kind: 'target',
-    member: servers.member(serverName),
-    params,
-    asker: undefined,
-    show,
-    showError: (data) => data,
-  };
+  const target = targetInSingle(servers, serverName, await ownParams(servers, serverName, request));
+  if (kind === undefined) return { kind: 'target', ...target };
+  return { kind: 'target', ...target, show: (result) => showItems(kind, result, { servers, serverName }) };
+}
+
+/** Results are shown as they are. */
+export function targetInSingle(servers: Servers, serverName: string, params: JsonObject): Target {
+  const member = servers.member(serverName);
+  return { member, params, asker: undefined, show: (result) => result, showError: (data) => data };
 }
 
 /** The URI, if clients may have it. @throws {ProxyError} RPC_PARAMS, ROUTE_UNKNOWN */

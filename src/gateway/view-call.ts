@@ -3,35 +3,25 @@
  *
  * Finding the server may wait for a list, so a call can be cancelled before it reached anybody. It never rejects: a
  * failure of ours is an error outcome (`data.source`), one that nobody foresaw is also a diag line. The state of a
- * question is sealed on its way out and opened on its way back, for every view alike.
+ * question is sealed on its way out and opened on its way back, for every view alike; so is the id of a task.
  */
 import { ProxyError } from '../errors.ts';
-import { isObject } from '../mcp/jsonrpc.ts';
-import { INPUT_METHODS, RPC_ERROR, TASKS_EXTENSION } from '../mcp/protocol.ts';
+import { INPUT_METHODS } from '../mcp/protocol.ts';
+import { missingCapabilities } from '../mcp/questions.ts';
+import { declaresTasks, TASK_METHODS } from '../mcp/tasks.ts';
 import type { JsonObject, McpCall, McpEvents, McpOutcome, McpRequest } from '../mcp/waist.ts';
 import { failureOutcome } from '../upstream/peer-outcome.ts';
 import type { OnDiag } from './diag.ts';
-import { missingCapabilities, presentQuestions } from './questions.ts';
-import type { ServingMember } from './servers-of.ts';
+import { presentQuestions } from './questions.ts';
 import type { StateSeal } from './state-seal.ts';
-
-/** Where a request goes, and how what comes back is shown. */
-export interface Target {
-  readonly member: ServingMember;
-  /** As the server knows them. */
-  readonly params: JsonObject;
-  /** The server to name to the client; undefined in a view of one server. */
-  readonly asker: string | undefined;
-  show(result: JsonObject): JsonObject;
-  showError(data: unknown): unknown;
-}
-
-/** A request that the view answers itself, or one that goes to a server. */
-export type Found = { readonly kind: 'answer'; readonly result: JsonObject } | ({ readonly kind: 'target' } & Target);
+import { missingCapability, showTask } from './task-call.ts';
+import type { Found, Target } from './target.ts';
+import type { TaskIds } from './task-ids.ts';
 
 export interface CallContext {
   readonly principalId: string;
   readonly seal: StateSeal;
+  readonly taskIds: TaskIds;
   readonly onDiag: OnDiag;
   /** Whether everybody who may come in sees the same; else no answer is `public`. */
   readonly uniform: () => boolean;
@@ -49,11 +39,16 @@ export function startCall(
   async function run(): Promise<McpOutcome> {
     const found = await how.find();
     if (found.kind === 'answer') return { kind: 'complete', result: found.result };
-    const upstream = openState(upstreamRequest(request, found), found, how.context);
+    if (found.kind === 'outcome') return found.outcome;
+    const upstream = openState({ ...request, params: found.params }, found, how.context);
     // Nobody waits for it any more, and the server has not heard of it.
     if (cancelled) throw new ProxyError('CLIENT_GONE', 'the client cancelled the request');
     inner = found.member.call(upstream, namedEvents(events, found.asker));
-    return finish(await inner.outcome, { request: upstream, target: found, context: how.context });
+    const made = { request: upstream, target: found, context: how.context };
+    const outcome = await inner.outcome;
+    if (outcome.kind !== 'complete' || !TASK_METHODS.has(request.method)) return finish(outcome, made);
+    const exposedId = String(request.params['taskId']);
+    return showTask(outcome.result, { exposedId, target: found, clientCapabilities: request.clientCapabilities });
   }
 
   return {
@@ -69,14 +64,6 @@ function failure(error: unknown, onDiag: OnDiag): McpOutcome {
   if (error instanceof ProxyError) return failureOutcome(error);
   onDiag('warn', 'a bug in the gateway', { error: error instanceof Error ? error.stack : String(error) });
   return failureOutcome(new ProxyError('INTERNAL', 'mcproxy failed; its diagnostic log says more', { cause: error }));
-}
-
-/** Tasks are not served, so no server may make one (MCP 2026-07-28 extension tasks: only for who declares it). */
-function upstreamRequest(request: McpRequest, { params }: Target): McpRequest {
-  const { extensions, ...capabilities } = request.clientCapabilities;
-  if (!isObject(extensions)) return { ...request, params };
-  const { [TASKS_EXTENSION]: _, ...others } = extensions;
-  return { ...request, params, clientCapabilities: { ...capabilities, extensions: others } };
 }
 
 function openState(request: McpRequest, target: Target, { principalId, seal }: CallContext): McpRequest {
@@ -110,10 +97,21 @@ function finish(outcome: McpOutcome, made: Made): McpOutcome {
   if (outcome.kind === 'complete') return { kind: 'complete', result: freshness(target.show(outcome.result), made) };
   if (outcome.kind === 'error') return { ...outcome, data: target.showError(outcome.data) };
   if (outcome.kind === 'input_required' && INPUT_METHODS.has(made.request.method)) return ask(outcome, made);
+  if (outcome.kind === 'task' && isTaskAllowed(made.request)) return showCreated(outcome.task, made);
   throw new ProxyError(
     'UPSTREAM_PROTOCOL',
     `server ${target.member.server.name} answered ${made.request.method} with a result of a kind that is not allowed`,
   );
+}
+
+function isTaskAllowed({ method, clientCapabilities }: McpRequest): boolean {
+  return method === 'tools/call' && declaresTasks(clientCapabilities);
+}
+
+function showCreated(task: JsonObject, { request, target, context }: Made): McpOutcome {
+  const exposedId = context.taskIds.seal(task['taskId'], target.member.server.name);
+  const shown = showTask(task, { exposedId, target, clientCapabilities: request.clientCapabilities });
+  return shown.kind === 'complete' ? { kind: 'task', task: shown.result } : shown;
 }
 
 /** What a retry brought belongs to its answers alone, and what not all may see is for no shared cache. */
@@ -128,14 +126,7 @@ function ask(outcome: Extract<McpOutcome, { kind: 'input_required' }>, made: Mad
   const { request, target, context } = made;
   const missing = missingCapabilities(outcome.inputRequests, request.clientCapabilities);
   const { name } = target.member.server;
-  if (missing !== undefined) {
-    return {
-      kind: 'error',
-      code: RPC_ERROR.missingCapability,
-      message: `server ${name} needs something that this client does not offer: ${Object.keys(missing).join(', ')}`,
-      data: { requiredCapabilities: missing },
-    };
-  }
+  if (missing !== undefined) return missingCapability(`server ${name}`, missing);
   const binding = {
     principalId: context.principalId,
     serverName: name,

@@ -9,13 +9,15 @@ import type { ParamHeader } from '../mcp/param-headers.ts';
 import type { JsonObject, McpCall, McpEvents, McpRequest } from '../mcp/waist.ts';
 import type { Config, MemberStatus, Principal } from '../model.ts';
 import type { ListKind } from './catalog-read.ts';
+import type { TaskWatch, TaskWatchRequest } from './task-watch.ts';
 
 export interface GatewayView {
   /** Merged capabilities and instructions; never waits longer than a short deadline for slow servers. */
   discover(): Promise<{ capabilities: JsonObject; instructions: string | undefined }>;
   /**
    * tools/list, prompts/list, resources/list, resources/templates/list, tools/call, prompts/get, resources/read,
-   * completion/complete; anything else is error -32601.
+   * completion/complete, and tasks/get, tasks/update, tasks/cancel for who declared the extension; anything else is
+   * error -32601.
    */
   call(request: McpRequest, events: McpEvents): McpCall;
   /**
@@ -29,6 +31,8 @@ export interface GatewayView {
   ): () => void;
   subscribe(uri: string): Promise<boolean>;
   unsubscribe(uri: string): Promise<void>;
+  /** States of tasks of the principal, at whichever servers; ids that are not theirs are left out. */
+  watchTasks(request: TaskWatchRequest): Promise<TaskWatch>;
   /** For the log: which server and which of its names a request goes to, without calling it. */
   locate(request: { method: string; params: JsonObject }): { upstream: string | null; name: string | null };
   /** Reads the list of each server, waits at most `ms` for them, and says whose is missing and why. */

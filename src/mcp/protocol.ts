@@ -155,6 +155,7 @@ const READ_ONLY: ReadonlySet<string> = new Set([
   'resources/read',
   'prompts/list',
   'prompts/get',
+  'tasks/get',
   'tasks/list',
   'roots/list',
 ]);

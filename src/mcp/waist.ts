@@ -56,7 +56,10 @@ export interface McpEvents {
 export interface McpCall {
   /** Never rejects: a failure of ours is an error with `data.source: "mcproxy"`. */
   readonly outcome: Promise<McpOutcome>;
-  /** The client gave up: cancels upstream in its own idiom. The outcome then never matters again. */
+  /**
+   * The client gave up: cancels upstream in its own idiom. The outcome then never matters again. After a question it
+   * means that nobody will come back to it; after any other outcome it means nothing.
+   */
   cancel(reason?: string): void;
 }
 
@@ -77,6 +80,20 @@ export type ChangeEvent =
   | { readonly kind: 'recovered' }
   | { readonly kind: 'lost'; readonly reason: string };
 
+/** `subscriptions/listen` for tasks, by one client. */
+export interface TaskListenRequest {
+  readonly taskIds: readonly string[];
+  readonly clientCapabilities: JsonObject;
+}
+
+export interface TaskListen {
+  /** Those of the ids that the server tells about. */
+  readonly agreed: readonly string[];
+  /** Resolves when the server tells no more, also after `stop`. */
+  readonly ended: Promise<void>;
+  stop(): void;
+}
+
 /** One upstream, as one sharing scope (all, a principal, a session) reaches it. */
 export interface McpPeer {
   /** Connects if needed. @throws {ProxyError} UPSTREAM_* when it cannot be reached or does not speak MCP */
@@ -87,6 +104,8 @@ export interface McpPeer {
   /** Asks for updates of a resource; resolves to whether the server agreed. Reference-counted by the caller. */
   subscribe(uri: string): Promise<boolean>;
   unsubscribe(uri: string): Promise<void>;
+  /** States of tasks, as the server knows them, until it is stopped or ends. @throws {ProxyError} UPSTREAM_* */
+  listenTasks(request: TaskListenRequest, onTask: (task: JsonObject) => void): Promise<TaskListen>;
   close(): Promise<void>;
 }
 

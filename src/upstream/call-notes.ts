@@ -1,5 +1,6 @@
 /**
- * What a server says while a call runs, filtered for the client that made the call: progress and log messages.
+ * What a server says while a call runs, filtered for the client that made the call: progress, log messages, and the
+ * states of a task, which has no progress of its own.
  *
  * Progress has to increase with each notification (MCP 2026-07-28 basic/patterns/progress); what does not is dropped,
  * over all rounds of a call. Log messages below the level that the request asks for are dropped, and all of them when
@@ -16,6 +17,24 @@ export function createProgressFilter(): (params: JsonObject) => JsonObject | und
     if (typeof progress !== 'number' || !(progress > last)) return undefined;
     last = progress;
     return rest;
+  };
+}
+
+/** Makes progress of the texts that a task says about its state, until the server reports progress by itself. */
+export function createStatusProgress(): { of(task: JsonObject): JsonObject | undefined; stop(): void } {
+  let last: unknown;
+  let count = 0;
+  let isStopped = false;
+  return {
+    of({ statusMessage }) {
+      if (isStopped || typeof statusMessage !== 'string' || statusMessage === last) return undefined;
+      last = statusMessage;
+      count += 1;
+      return { progress: count, message: statusMessage };
+    },
+    stop() {
+      isStopped = true;
+    },
   };
 }
 

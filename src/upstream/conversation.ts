@@ -41,7 +41,6 @@ export class Conversation {
   readonly #pending = new Map<RpcId, (answer: Answer) => void>();
   /** Those of the pending that have not left yet; bounded by PEER_CALL_COUNT_MAX. */
   readonly #sending = new Set<RpcId>();
-  #isLinked = false;
   #lastId = 0;
   #droppedCount = 0;
   #end: ProxyError | undefined;
@@ -61,11 +60,6 @@ export class Conversation {
       onLost: (id, error) => this.#settle(id, { kind: 'failed', error: asProxyError(serverName, error) }),
     });
     this.#opening.catch((error: unknown) => this.#finish(asProxyError(serverName, error)));
-  }
-
-  /** Whether the transport ties what a server says to a request, so that a missing tie means something. */
-  get isLinked(): boolean {
-    return this.#isLinked;
   }
 
   /**
@@ -118,8 +112,6 @@ export class Conversation {
   }
 
   #read(value: JsonObject, relatedTo: RpcId | undefined): void {
-    // At the latest the answer to the handshake shows it.
-    this.#isLinked ||= relatedTo !== undefined;
     const decoded = decodeMessage(value);
     switch (decoded.kind) {
       case 'request':

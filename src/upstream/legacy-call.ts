@@ -7,22 +7,25 @@
  * the client that returns; a client that does not return in time, or cancels, lets go of the server.
  *
  * A refusal with pages to visit first (-32042) is a parked call without a request at the server: when the user has
- * agreed, the request is made again, which is safe because it was refused. Finding the call that a message belongs to
- * is left to `legacy-calls`. Source: MCP 2025-11-25 basic/utilities/cancellation; 2026-07-28 basic/patterns/mrtr.
+ * agreed, the request is made again, which is safe because it was refused. A tool that only runs as a task is called as
+ * one, and the call goes on until the task's end (`legacy-task`). Finding the call that a message belongs to is left to
+ * `legacy-calls`. Source: MCP 2025-11-25 basic/utilities/cancellation; 2026-07-28 basic/patterns/mrtr.
  */
 import { randomUUID } from 'node:crypto';
 
 import { ProxyError } from '../errors.ts';
-import { PARKED_CALL_MS_MAX, QUESTION_COUNT_MAX, QUESTION_GATHER_MS } from '../limits.ts';
+import { PARKED_CALL_MS_MAX, QUESTION_COUNT_MAX, QUESTION_GATHER_MS, TASK_MS_MAX } from '../limits.ts';
 import { isObject } from '../mcp/jsonrpc.ts';
 import type { RpcErrorBody, RpcId } from '../mcp/jsonrpc.ts';
 import { INPUT_METHODS, META, RPC_ERROR } from '../mcp/protocol.ts';
+import { missingCapabilities } from '../mcp/questions.ts';
 import type { InputRequest, JsonObject, McpEvents, McpOutcome, McpRequest } from '../mcp/waist.ts';
 import type { Timeouts } from '../model.ts';
-import { createProgressFilter, isLogWanted } from './call-notes.ts';
+import { createProgressFilter, createStatusProgress, isLogWanted } from './call-notes.ts';
 import type { Answer, Conversation } from './conversation.ts';
-import { abandonAnswer, hasElicitation, readQuestion, toLegacyAnswer } from './legacy-questions.ts';
+import { abandonAnswer, readQuestion, toLegacyAnswer } from './legacy-questions.ts';
 import { completeOutcome, errorOutcome, readUrlElicitations } from './legacy-result.ts';
+import { AS_TASK, LegacyTask, cancelLegacyTask, readCreatedTask, taskTooLong } from './legacy-task.ts';
 import { failureOutcome } from './peer-outcome.ts';
 
 /** One round of the client: its request, and where the outcome goes. */
@@ -37,6 +40,10 @@ export interface LegacyCallOptions {
   readonly conversation: Conversation;
   readonly revision: string;
   readonly timeouts: Timeouts;
+  /** The tool only runs as a task. */
+  readonly asTask: boolean;
+  /** A page of the server's tools. */
+  onTools(page: JsonObject): void;
   /** A request with this id is open at the server. */
   onOpen(call: LegacyCall, id: number): void;
   /** It is no longer; a cancelled one may still be talked about, until its late answer. */
@@ -58,12 +65,20 @@ export class LegacyCall {
   readonly #filterProgress = createProgressFilter();
   /** The round that waits; undefined while parked and after the end. */
   #round: Round | undefined;
+  /** The round that was ended with a question last. */
+  #asked: Round | undefined;
   #request: McpRequest;
   #questionCount = 0;
   /** The server's open request. */
   #openId: number | undefined;
   #state: string | undefined;
   #kept: McpOutcome | undefined;
+  #task: LegacyTask | undefined;
+  /** The open request for the result of the task. */
+  #resultId: number | undefined;
+  /** Ends a task that lasts too long. */
+  #taskTimer: NodeJS.Timeout | undefined;
+  readonly #statusProgress = createStatusProgress();
   /** Silence of the server while running, absence of the client while parked. */
   #timer: NodeJS.Timeout | undefined;
   #gathering: NodeJS.Timeout | undefined;
@@ -82,12 +97,22 @@ export class LegacyCall {
     return this.#round;
   }
 
+  /** Whether the round is in progress, or ended with the question that is open now. */
+  belongsTo(round: Round): boolean {
+    return this.#round === round || (this.#state !== undefined && this.#asked === round);
+  }
+
+  /** Of the task that the server runs for this call. */
+  get taskId(): string | undefined {
+    return this.#task?.taskId;
+  }
+
   start(): void {
-    const { conversation, timeouts } = this.#options;
+    const { conversation, timeouts, asTask } = this.#options;
     const request = this.#request;
     const id: number = conversation.ask(
       request.method,
-      (token) => upstreamParams(request, token),
+      (token) => ({ ...upstreamParams(request, token), ...(asTask ? { task: AS_TASK } : {}) }),
       (answer) => this.#onAnswer(id, answer),
     );
     this.#openId = id;
@@ -130,6 +155,7 @@ export class LegacyCall {
 
   onProgress(params: JsonObject): void {
     this.#onSign();
+    this.#statusProgress.stop();
     const passed = this.#filterProgress(params);
     if (passed !== undefined && this.#round?.request.wantsProgress === true) this.#round.events.onProgress(passed);
   }
@@ -147,30 +173,77 @@ export class LegacyCall {
     this.#openId = undefined;
     for (const question of this.#questions.values()) this.#dismiss(question);
     this.#questions.clear();
-    if (id !== undefined) {
+    if (this.#task !== undefined) this.#endTask();
+    else if (id !== undefined) {
       void conversation.notify('notifications/cancelled', {
         requestId: id,
         ...(reason === undefined ? {} : { reason }),
       });
-      this.#options.onSettled(id, 'cancelled');
     }
+    if (id !== undefined) this.#options.onSettled(id, 'cancelled');
     this.#unpark();
     this.#finish(failureOutcome(error));
   }
 
   #onAnswer(id: number, answer: Answer): void {
+    const created = this.#options.asTask ? readCreatedTask(answer) : undefined;
+    if (created !== undefined && id === this.#openId) return this.#follow(id, created);
     this.#options.onSettled(id, 'answered');
-    // After `abandon` the answer is only the news that the server is done with it.
-    if (id !== this.#openId) return;
+    if (id === this.#openId) return this.#onEnd(answer);
+    // After `abandon` the answer is only the news that the server is done with it, or has only begun.
+    if (created !== undefined) cancelLegacyTask(this.#options.conversation, String(created['taskId']));
+  }
+
+  /** The request stays open until the task ends: what the server says about either belongs to this call. */
+  #follow(id: number, created: JsonObject): void {
+    const { conversation, serverName } = this.#options;
+    this.#taskTimer = setTimeout(() => this.abandon(taskTooLong(serverName), 'no end in time'), TASK_MS_MAX);
+    this.#task = new LegacyTask(created, {
+      conversation,
+      onState: (task) => this.#onTaskState(task),
+      onOpen: (resultId) => {
+        this.#settleResult();
+        this.#resultId = resultId;
+        this.#options.onOpen(this, resultId);
+      },
+      onAnswer: (answer) => {
+        this.#endTask();
+        this.#options.onSettled(id, 'answered');
+        this.#onEnd(answer);
+      },
+    });
+  }
+
+  #onTaskState(task: JsonObject): void {
+    this.#onSign();
+    const progress = this.#statusProgress.of(task);
+    if (progress !== undefined && this.#round?.request.wantsProgress === true) this.#round.events.onProgress(progress);
+  }
+
+  #endTask(): void {
+    clearTimeout(this.#taskTimer);
+    this.#task?.cancel();
+    this.#task = undefined;
+    this.#settleResult();
+  }
+
+  #settleResult(): void {
+    if (this.#resultId !== undefined) this.#options.onSettled(this.#resultId, 'answered');
+    this.#resultId = undefined;
+  }
+
+  #onEnd(answer: Answer): void {
     this.#openId = undefined;
     this.#questions.clear();
-    if (answer.kind === 'result') return this.#finish(completeOutcome(this.method, answer.result));
+    if (answer.kind === 'result') {
+      if (this.method === 'tools/list') this.#options.onTools(answer.result);
+      return this.#finish(completeOutcome(this.method, answer.result));
+    }
     if (answer.kind === 'failed') return this.#finish(failureOutcome(answer.error));
     const pages = INPUT_METHODS.has(this.method) ? readUrlElicitations(answer) : undefined;
     if (pages === undefined) return this.#finish(errorOutcome(this.#request, answer));
-    if (!hasElicitation(this.#request.clientCapabilities['elicitation'], 'url')) {
-      return this.#finish(needsUrlElicitation());
-    }
+    const missing = missingCapabilities(pages, this.#request.clientCapabilities);
+    if (missing !== undefined) return this.#finish(needsPages(missing));
     for (const [key, request] of Object.entries(pages)) this.#questions.set(key, { request, id: undefined });
     return this.#handOut();
   }
@@ -200,6 +273,7 @@ export class LegacyCall {
     const round = this.#round;
     if (round === undefined || this.#questions.size === 0) return;
     this.#round = undefined;
+    this.#asked = round;
     clearTimeout(this.#timer);
     const { serverName } = this.#options;
     this.#timer = setTimeout(() => this.abandon(expired(serverName), 'no answer in time'), PARKED_CALL_MS_MAX);
@@ -218,7 +292,7 @@ export class LegacyCall {
       const answer = answers[key];
       if (!isObject(answer)) continue;
       this.#questions.delete(key);
-      if (id !== undefined) conversation.answer(id, toLegacyAnswer(request.method, answer, revision));
+      if (id !== undefined) conversation.answer(id, this.#related(toLegacyAnswer(request.method, answer, revision)));
       else if (answer['action'] !== 'accept') given = 'refused';
     }
     return given;
@@ -228,8 +302,14 @@ export class LegacyCall {
     if (id === undefined) return;
     const { conversation } = this.#options;
     const answer = abandonAnswer(request.method);
-    if ('result' in answer) conversation.answer(id, answer.result);
+    if ('result' in answer) conversation.answer(id, this.#related(answer.result));
     else conversation.refuse(id, answer.error);
+  }
+
+  /** The answer to a question of a task says which (MCP 2025-11-25 basic/utilities/tasks, Associating Messages). */
+  #related(answer: JsonObject): JsonObject {
+    if (this.#task === undefined) return answer;
+    return { ...answer, _meta: { [META.relatedTask]: { taskId: this.#task.taskId } } };
   }
 
   #unpark(): void {
@@ -251,15 +331,15 @@ export class LegacyCall {
 }
 
 function upstreamParams({ params, wantsProgress }: McpRequest, id: number): JsonObject {
-  const { inputResponses: _responses, requestState: _state, _meta, ...rest } = params;
+  // A client may speak of tasks in the words of 2025-11-25; whether to make one is not its decision here.
+  const { inputResponses: _responses, requestState: _state, task: _task, _meta, ...rest } = params;
   const meta = { ...(isObject(_meta) ? _meta : {}), ...(wantsProgress ? { [META.progressToken]: id } : {}) };
   return Object.keys(meta).length === 0 ? rest : { ...rest, _meta: meta };
 }
 
-function needsUrlElicitation(): McpOutcome {
+function needsPages(requiredCapabilities: JsonObject): McpOutcome {
   const message = 'The server needs the user to visit a page first, which this client does not support.';
-  const data = { requiredCapabilities: { elicitation: { url: {} } } };
-  return { kind: 'error', code: RPC_ERROR.missingCapability, message, data };
+  return { kind: 'error', code: RPC_ERROR.missingCapability, message, data: { requiredCapabilities } };
 }
 
 function refusedByUser(method: string): McpOutcome {

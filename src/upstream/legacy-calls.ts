@@ -3,9 +3,10 @@
  *
  * Streamable HTTP ties a message to a request by the stream it comes on. Without a tie (stdio, HTTP+SSE, and servers
  * that ask on the general stream) a question is taken only while exactly one call is in progress that may ask, else
- * it is refused: guessing could ask one user on behalf of another. Parked calls count, and for a while cancelled
- * ones, which the server may not have noticed yet. `roots/list` is asked in the background by many servers, so where
- * ties exist it needs one. Log messages follow the same rule over all calls and are otherwise dropped. The level of
+ * it is refused: guessing could ask one user on behalf of another. That holds for roots too, which many servers ask for
+ * in the background: where ties exist a session is of one user, so the only client in a call is theirs. Parked calls count, and for a while cancelled
+ * ones, which the server may not have noticed yet. What belongs to a task names it, whatever the transport (MCP
+ * 2025-11-25 basic/utilities/tasks, Associating Messages). Log messages follow the same rule over all calls and are otherwise dropped. The level of
  * the connection is the most verbose that the calls in progress want; each call gets what it asked for.
  * Source: MCP SEP-2260 (requests of servers are associated with one of a client).
  */
@@ -13,15 +14,17 @@ import { ProxyError } from '../errors.ts';
 import { CANCELLED_CALL_MS, LOG_LEVEL_MS_MAX, PARKED_CALL_COUNT_MAX } from '../limits.ts';
 import { isObject, isRpcId } from '../mcp/jsonrpc.ts';
 import type { JsonRpcRequest, RpcErrorBody, RpcId } from '../mcp/jsonrpc.ts';
-import { INPUT_METHODS, RPC_ERROR, findClientRequest, isRevision } from '../mcp/protocol.ts';
+import { INPUT_METHODS, META, RPC_ERROR, findClientRequest, isRevision } from '../mcp/protocol.ts';
+import { isQuestion } from '../mcp/questions.ts';
 import type { JsonObject, LogLevel, McpCall, McpEvents, McpOutcome, McpRequest, ServerCard } from '../mcp/waist.ts';
 import type { Timeouts } from '../model.ts';
 import { mostVerbose } from './call-notes.ts';
 import { askWithin, asProxyError } from './conversation.ts';
 import type { Conversation, OnDiag } from './conversation.ts';
 import { LegacyCall } from './legacy-call.ts';
-import type { Round } from './legacy-call.ts';
-import { isQuestion, refuseUnrelated } from './legacy-questions.ts';
+import type { LegacyCallOptions, Round } from './legacy-call.ts';
+import { refuseUnrelated } from './legacy-questions.ts';
+import { createTaskTools } from './legacy-task-tools.ts';
 import { failureOutcome } from './peer-outcome.ts';
 
 export interface LegacyCallsOptions {
@@ -45,6 +48,7 @@ export class LegacyCalls {
   readonly #cancelled = new Map<RpcId, { readonly method: string; readonly timer: NodeJS.Timeout }>();
   /** By the state that the client holds; bounded by PARKED_CALL_COUNT_MAX. */
   readonly #parked = new Map<string, LegacyCall>();
+  readonly #taskTools = createTaskTools();
   #level: LogLevel | undefined;
 
   constructor(options: LegacyCallsOptions) {
@@ -66,7 +70,7 @@ export class LegacyCalls {
       cancel(reason) {
         started.cancelled = true;
         const gone = new ProxyError('CLIENT_GONE', 'the client cancelled the request');
-        if (started.call?.round === round) started.call.abandon(gone, reason);
+        if (started.call?.belongsTo(round) === true) started.call.abandon(gone, reason);
         else resolve(failureOutcome(gone));
       },
     };
@@ -85,8 +89,7 @@ export class LegacyCalls {
         message: 'mcproxy does not serve this method.',
       });
     }
-    const needsTie = method === 'roots/list' && conversation.isLinked;
-    const call = needsTie && relatedTo === undefined ? undefined : this.#findAsking(relatedTo);
+    const call = this.#find(params, relatedTo, (asking) => INPUT_METHODS.has(asking));
     const refusal = call === undefined ? refuseUnrelated() : (this.#refuseParking() ?? call.ask(id, method, params));
     if (refusal === undefined) return;
     conversation.refuse(id, refusal);
@@ -100,7 +103,7 @@ export class LegacyCalls {
   }
 
   onLog(params: JsonObject, relatedTo: RpcId | undefined): void {
-    this.#find(relatedTo, () => true)?.onLog(params);
+    this.#find(params, relatedTo, () => true)?.onLog(params);
   }
 
   onCancelled({ requestId }: JsonObject): void {
@@ -128,7 +131,10 @@ export class LegacyCalls {
     await this.#want(ready, round.request.logLevel);
     if (started.cancelled) return;
     if (isRetry) return this.#resume(round, started);
-    started.call = new LegacyCall(round, this.#callOptions(ready));
+    const { name } = round.request.params;
+    const asTask = method === 'tools/call' && (await this.#taskTools.needsTask(name, ready.card, ready.conversation));
+    if (started.cancelled) return;
+    started.call = new LegacyCall(round, { ...this.#callOptions(ready), asTask });
     started.call.start();
   }
 
@@ -141,13 +147,14 @@ export class LegacyCalls {
     call.resume(round, isObject(params['inputResponses']) ? params['inputResponses'] : {});
   }
 
-  #callOptions({ conversation, card }: Ready): ConstructorParameters<typeof LegacyCall>[1] {
+  #callOptions({ conversation, card }: Ready): Omit<LegacyCallOptions, 'asTask'> {
     const { serverName, timeouts } = this.#options;
     return {
       serverName,
       timeouts,
       conversation,
       revision: card.revision,
+      onTools: (page) => this.#taskTools.read(page),
       onOpen: (call, id) => void this.#open.set(id, call),
       onSettled: (id, how) => this.#settle(id, how, conversation),
       onParked: (call, state) => void this.#parked.set(state, call),
@@ -168,17 +175,20 @@ export class LegacyCalls {
     this.#cancelled.set(id, { method: call.method, timer });
   }
 
-  #findAsking(relatedTo: RpcId | undefined): LegacyCall | undefined {
-    return this.#find(relatedTo, (method) => INPUT_METHODS.has(method));
-  }
-
   /** The call that a message belongs to, if that is certain. */
-  #find(relatedTo: RpcId | undefined, counts: (method: string) => boolean): LegacyCall | undefined {
+  #find(
+    { _meta }: JsonObject,
+    relatedTo: RpcId | undefined,
+    counts: (method: string) => boolean,
+  ): LegacyCall | undefined {
+    const calls = new Set([...this.#open.values()].filter((call) => counts(call.method)));
+    const task = isObject(_meta) ? _meta[META.relatedTask] : undefined;
+    if (isObject(task)) return [...calls].find(({ taskId }) => taskId === task['taskId']);
     if (relatedTo !== undefined) {
       const call = this.#open.get(relatedTo);
-      return call !== undefined && counts(call.method) ? call : undefined;
+      return call !== undefined && calls.has(call) ? call : undefined;
     }
-    const [only, ...others] = [...this.#open.values()].filter((call) => counts(call.method));
+    const [only, ...others] = calls;
     const hasCancelled = [...this.#cancelled.values()].some(({ method }) => counts(method));
     return others.length > 0 || hasCancelled ? undefined : only;
   }

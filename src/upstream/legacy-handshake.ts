@@ -52,10 +52,9 @@ function readCard(result: JsonObject, serverName: string): ServerCard {
     const text = `answered the handshake with revision ${quote(String(protocolVersion))}, which mcproxy does not speak`;
     throw refused(serverName, text);
   }
-  const { tasks: _, ...served } = isObject(capabilities) ? capabilities : {};
   return {
     revision: protocolVersion,
-    capabilities: served,
+    capabilities: isObject(capabilities) ? capabilities : {},
     instructions: typeof instructions === 'string' ? instructions : undefined,
     serverInfo: isObject(serverInfo) ? serverInfo : undefined,
   };

@@ -11,6 +11,7 @@ import { SUBSCRIBE_MS_MAX } from '../limits.ts';
 import { isObject } from '../mcp/jsonrpc.ts';
 import type { JsonRpcNotification, RpcId } from '../mcp/jsonrpc.ts';
 import type { ChangeEvent, ChannelEvents, McpCall, McpEvents, McpPeer, McpRequest, ServerCard } from '../mcp/waist.ts';
+import type { TaskListen } from '../mcp/waist.ts';
 import type { Timeouts } from '../model.ts';
 import { settlesWithin } from './child.ts';
 import { Conversation, askWithin } from './conversation.ts';
@@ -18,6 +19,7 @@ import type { OnDiag, PeerChannel } from './conversation.ts';
 import { LegacyCalls } from './legacy-calls.ts';
 import { shakeHands } from './legacy-handshake.ts';
 import { createPeerChanges, readChange } from './peer-changes.ts';
+import { NO_TASK_LISTEN } from './task-listen.ts';
 
 export interface LegacyPeerOptions {
   readonly serverName: string;
@@ -83,6 +85,10 @@ class LegacyPeer implements MortalPeer {
     if (this.#conversation === undefined) return;
     // What it answers changes nothing: updates that still come are for nobody.
     await askWithin(this.#conversation, { method: 'resources/unsubscribe', params: { uri } }, SUBSCRIBE_MS_MAX);
+  }
+
+  async listenTasks(): Promise<TaskListen> {
+    return NO_TASK_LISTEN;
   }
 
   async close(): Promise<void> {

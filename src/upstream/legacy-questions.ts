@@ -10,6 +10,7 @@
 import { isObject } from '../mcp/jsonrpc.ts';
 import type { RpcErrorBody } from '../mcp/jsonrpc.ts';
 import { META_PREFIX, META, RPC_ERROR } from '../mcp/protocol.ts';
+import { mayAsk } from '../mcp/questions.ts';
 import type { InputRequest, JsonObject } from '../mcp/waist.ts';
 
 /** What every legacy server is told. Without `sampling.tools`: few clients have it, and servers do well without. */
@@ -26,17 +27,10 @@ export type Question =
   | { readonly kind: 'question'; readonly request: InputRequest }
   | { readonly kind: 'refused'; readonly error: RpcErrorBody };
 
-const METHODS: ReadonlySet<string> = new Set(['elicitation/create', 'sampling/createMessage', 'roots/list']);
-
-export function isQuestion(method: string): method is InputRequest['method'] {
-  return METHODS.has(method);
-}
-
 /** The question for a client of these capabilities (2026-07-28 form), or the refusal for the server. */
 export function readQuestion(method: InputRequest['method'], params: JsonObject, capabilities: JsonObject): Question {
-  const refusal = refuseByCapability(method, params, capabilities);
-  if (refusal !== undefined) return { kind: 'refused', error: refusal };
-  return { kind: 'question', request: { method, params: toModernParams(params) } };
+  const request: InputRequest = { method, params: toModernParams(params) };
+  return mayAsk(capabilities, request) ? { kind: 'question', request } : { kind: 'refused', error: REFUSALS[method] };
 }
 
 /** The refusal for a question that belongs to no call, or to none that its server may ask within. */
@@ -60,35 +54,15 @@ export function toLegacyAnswer(method: InputRequest['method'], answer: JsonObjec
   return { ...answer, content: content.length === 1 ? (content as unknown[])[0] : merged };
 }
 
-function refuseByCapability(
-  method: InputRequest['method'],
-  params: JsonObject,
-  { elicitation, sampling, roots }: JsonObject,
-): RpcErrorBody | undefined {
-  switch (method) {
-    case 'elicitation/create':
-      return hasElicitation(elicitation, params['mode'] ?? 'form')
-        ? undefined
-        : { code: RPC_ERROR.invalidParams, message: 'The client does not support this mode of elicitation.' };
-    case 'sampling/createMessage': {
-      const needsTools = params['tools'] !== undefined || params['toolChoice'] !== undefined;
-      return isObject(sampling) && (!needsTools || isObject(sampling['tools']))
-        ? undefined
-        : { code: USER_REFUSED, message: 'The client does not support this kind of sampling.' };
-    }
-    case 'roots/list':
-      return isObject(roots)
-        ? undefined
-        : { code: RPC_ERROR.methodNotFound, message: 'The client does not support roots.' };
-  }
-}
-
-/** An empty object means forms only (MCP 2026-07-28 client/elicitation, Capabilities). */
-export function hasElicitation(elicitation: unknown, mode: unknown): boolean {
-  if (!isObject(elicitation)) return false;
-  if (mode === 'form') return elicitation['form'] !== undefined || elicitation['url'] === undefined;
-  return mode === 'url' && elicitation['url'] !== undefined;
-}
+/** As MCP 2025-11-25 client/* (Error Handling) numbers them. */
+const REFUSALS: Readonly<Record<InputRequest['method'], RpcErrorBody>> = {
+  'elicitation/create': {
+    code: RPC_ERROR.invalidParams,
+    message: 'The client does not support this mode of elicitation.',
+  },
+  'sampling/createMessage': { code: USER_REFUSED, message: 'The client does not support this kind of sampling.' },
+  'roots/list': { code: RPC_ERROR.methodNotFound, message: 'The client does not support roots.' },
+};
 
 function toModernParams(params: JsonObject): JsonObject {
   const { task: _task, elicitationId: _elicitationId, _meta, ...rest } = params;

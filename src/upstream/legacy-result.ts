@@ -3,8 +3,8 @@
  *
  * Results lose the protocol's own metadata and get the cache hints that a legacy server cannot give: none may be
  * kept. Error numbers whose meaning was never agreed (-32000…-32099) become internal errors that carry the original;
- * -32002 becomes invalid params with the URI. Tools that only run as tasks of 2025-11-25 are left out, because those
- * are not offered to the server. Pure. Source: MCP 2026-07-28 basic, Error Codes; server/utilities/caching.
+ * -32002 becomes invalid params with the URI. No tool speaks of the tasks of 2025-11-25: where one needs them, that is
+ * between the server and `legacy-task`. Pure. Source: MCP 2026-07-28 basic, Error Codes; server/utilities/caching.
  */
 import { QUESTION_COUNT_MAX } from '../limits.ts';
 import { isObject } from '../mcp/jsonrpc.ts';
@@ -16,20 +16,19 @@ export function completeOutcome(method: string, result: JsonObject): McpOutcome 
   const { _meta, resultType: _, ...rest } = result;
   const meta = vendorMeta(_meta);
   const hints = CACHEABLE_METHODS.has(method) ? { ttlMs: 0, cacheScope: 'private' } : {};
-  const content = method === 'tools/list' ? withoutTaskTools(rest) : rest;
+  const content = method === 'tools/list' ? ordinaryTools(rest) : rest;
   return { kind: 'complete', result: { ...content, ...hints, ...(meta === undefined ? {} : { _meta: meta }) } };
 }
 
-function withoutTaskTools(result: JsonObject): JsonObject {
+function ordinaryTools(result: JsonObject): JsonObject {
   const { tools } = result;
   if (!Array.isArray(tools)) return result;
-  return { ...result, tools: tools.flatMap(toModernTool) };
+  return { ...result, tools: tools.filter(isObject).map(withoutExecution) };
 }
 
-function toModernTool(tool: unknown): readonly unknown[] {
-  if (!isObject(tool)) return [];
-  const { execution, ...rest } = tool;
-  return isObject(execution) && execution['taskSupport'] === 'required' ? [] : [rest];
+function withoutExecution(tool: JsonObject): JsonObject {
+  const { execution: _, ...rest } = tool;
+  return rest;
 }
 
 export interface LegacyError {

@@ -20,6 +20,8 @@ import type {
   McpOutcome,
   McpRequest,
   ServerCard,
+  TaskListen,
+  TaskListenRequest,
 } from '../mcp/waist.ts';
 import type { Timeouts } from '../model.ts';
 import { createProgressFilter, isLogWanted } from './call-notes.ts';
@@ -30,6 +32,7 @@ import type { MortalPeer } from './legacy-peer.ts';
 import { modernParams, readModernResult } from './modern-message.ts';
 import { createPeerChanges } from './peer-changes.ts';
 import { failureOutcome } from './peer-outcome.ts';
+import { ChannelTaskListens } from './task-listen.ts';
 
 export interface ModernChannelPeerOptions {
   readonly serverName: string;
@@ -59,6 +62,7 @@ class ModernChannelPeer implements MortalPeer {
   readonly #options: ModernChannelPeerOptions;
   readonly #conversation: Conversation;
   readonly #listening: ChannelListening;
+  readonly #taskListens: ChannelTaskListens;
   readonly #changes = createPeerChanges();
   /** By the id, which is the progress token too; bounded by PEER_CALL_COUNT_MAX. */
   readonly #calls = new Map<unknown, OpenCall>();
@@ -77,6 +81,7 @@ class ModernChannelPeer implements MortalPeer {
       onNotification: (notification) => this.#onNotification(notification),
     });
     this.#listening = new ChannelListening(this.#conversation, (event) => this.#changes.emit(event));
+    this.#taskListens = new ChannelTaskListens(this.#conversation);
     this.ended = this.#conversation.ended;
     void this.ended.then(() => this.#listening.close());
     if (hasChangingLists(options.card.capabilities)) this.#listening.watchLists();
@@ -131,6 +136,10 @@ class ModernChannelPeer implements MortalPeer {
     this.#listening.unwatch(uri);
   }
 
+  listenTasks(request: TaskListenRequest, onTask: (task: JsonObject) => void): Promise<TaskListen> {
+    return this.#taskListens.listen(request, onTask);
+  }
+
   async close(): Promise<void> {
     this.#listening.close();
     await this.#conversation.close();
@@ -145,7 +154,7 @@ class ModernChannelPeer implements MortalPeer {
   #onNotification({ method, params = {} }: JsonRpcNotification): void {
     if (method === 'notifications/progress') return this.#onProgress(params);
     if (method === 'notifications/message') return this.#onLog(params);
-    return this.#listening.onNotification(method, params);
+    if (!this.#taskListens.onNotification(method, params)) this.#listening.onNotification(method, params);
   }
 
   #onProgress(params: JsonObject): void {

@@ -14,7 +14,7 @@ import { CARD_MS_MAX, CARD_MS_MIN } from '../limits.ts';
 import type { JsonRpcNotification, JsonRpcResponse } from '../mcp/jsonrpc.ts';
 import { isReadOnlyMethod, META, RPC_ERROR } from '../mcp/protocol.ts';
 import type { ChangeEvent, JsonObject, McpCall, McpEvents, McpOutcome, McpPeer } from '../mcp/waist.ts';
-import type { McpRequest, ServerCard } from '../mcp/waist.ts';
+import type { McpRequest, ServerCard, TaskListen, TaskListenRequest } from '../mcp/waist.ts';
 import { createProgressFilter, isLogWanted } from './call-notes.ts';
 import { asProxyError } from './conversation.ts';
 import { CLIENT_INFO } from './legacy-handshake.ts';
@@ -26,6 +26,7 @@ import { askModern } from './modern-request.ts';
 import { createPeerChanges, type PeerChanges } from './peer-changes.ts';
 import { failureOutcome } from './peer-outcome.ts';
 import { retryDelayMs } from './retry.ts';
+import { listenTasksOverHttp } from './task-listen.ts';
 
 /** A peer that connects when it is used. `card` is what the server has just said about itself, if it was asked. */
 export function openModernHttp(options: RemoteOptions, card?: ServerCard): ModernPeer {
@@ -60,6 +61,8 @@ class ModernHttpPeer implements ModernPeer {
   readonly #listening: Listening;
   /** Bounded by EXCHANGE_COUNT_MAX: each belongs to one exchange in progress. */
   readonly #running = new Set<Running>();
+  /** Bounded by EXCHANGE_COUNT_MAX: each belongs to one client that listens. */
+  readonly #taskListens = new Set<TaskListen>();
   #kept: KeptCard | undefined;
   #listenerCount = 0;
   #lastId = 0;
@@ -90,7 +93,12 @@ class ModernHttpPeer implements ModernPeer {
     const outcome = this.#tracked(running, () => this.#run(running)).catch((error: unknown) =>
       failureOutcome(asProxyError(this.#remote.server.name, error)),
     );
-    return { outcome, cancel: () => cancel(running) };
+    return {
+      outcome,
+      cancel: () => {
+        if (this.#running.has(running)) cancel(running);
+      },
+    };
   }
 
   onChange(listener: (event: ChangeEvent) => void): () => void {
@@ -113,9 +121,18 @@ class ModernHttpPeer implements ModernPeer {
     return Promise.resolve();
   }
 
+  async listenTasks(request: TaskListenRequest, onTask: (task: JsonObject) => void): Promise<TaskListen> {
+    const listen = await listenTasksOverHttp(this.#remote, { ...request, id: this.#nextId() }, onTask);
+    if (this.#isClosed) listen.stop();
+    this.#taskListens.add(listen);
+    void listen.ended.then(() => this.#taskListens.delete(listen));
+    return listen;
+  }
+
   close(): Promise<void> {
     this.#isClosed = true;
     this.#listening.close();
+    for (const listen of this.#taskListens) listen.stop();
     for (const running of this.#running) cancel(running);
     return Promise.resolve();
   }

@@ -7,15 +7,15 @@
  * be opened at once. A server that refuses to be listened to is left alone. Source: MCP 2026-07-28
  * basic/patterns/subscriptions.
  */
-import { ProxyError } from '../errors.ts';
-import { SUBSCRIBE_MS_MAX, WATCHED_RESOURCE_COUNT_MAX } from '../limits.ts';
-import { isObject, type JsonRpcNotification, type RpcErrorBody, type RpcId } from '../mcp/jsonrpc.ts';
+import { WATCHED_RESOURCE_COUNT_MAX } from '../limits.ts';
+import type { JsonRpcNotification, RpcErrorBody, RpcId } from '../mcp/jsonrpc.ts';
 import { RPC_ERROR } from '../mcp/protocol.ts';
-import type { ChangeEvent } from '../mcp/waist.ts';
+import type { ChangeEvent, JsonObject } from '../mcp/waist.ts';
 import { countCrash, restartDelayMs } from './backoff.ts';
 import type { RemoteOptions } from './mcp-http.ts';
 import { OWN_META } from './modern-message.ts';
-import { askModern, type ModernExchange } from './modern-request.ts';
+import { openListenStream } from './modern-listen-stream.ts';
+import type { ModernExchange } from './modern-request.ts';
 import { readChange } from './peer-changes.ts';
 
 export interface Listening {
@@ -157,44 +157,25 @@ class ListenStreams implements Listening {
 
   /** Resolves when the server has acknowledged; undefined when it refuses. */
   async #open(): Promise<Stream | undefined> {
-    const { server } = this.#remote;
     const lists = this.#listsWanted
       ? { toolsListChanged: true, promptsListChanged: true, resourcesListChanged: true }
       : {};
     const watched = this.#uris.size === 0 ? {} : { resourceSubscriptions: [...this.#uris] };
-    let onAcknowledged: ((stream: Stream) => void) | undefined;
-    const acknowledged = new Promise<Stream>((resolve) => {
-      onAcknowledged = resolve;
-    });
     const hasLists = this.#listsWanted;
-    const exchange = askModern(this.#remote, {
-      id: this.#nextId(),
-      method: 'subscriptions/listen',
-      params: { notifications: { ...lists, ...watched }, _meta: OWN_META },
-      headMsMax: SUBSCRIBE_MS_MAX,
-      endless: true,
-      onNotification: (notification) => {
-        const agreed = readAcknowledgement(notification);
-        if (agreed === undefined) return this.#onNotification(notification, exchange);
-        onAcknowledged?.({ exchange, hasLists, ...agreed, sinceMs: this.#remote.clock.monotonicMs() });
-      },
-    });
-    this.#opening = exchange;
-    const late = new ProxyError('UPSTREAM_TIMEOUT', `server ${server.name} did not acknowledge a subscription in time`);
-    let timer: NodeJS.Timeout | undefined;
-    const tooLate = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => reject(late), SUBSCRIBE_MS_MAX);
-    });
     try {
-      const first = await Promise.race([acknowledged, exchange.response, tooLate]);
-      if ('exchange' in first) return first;
-      if ('error' in first) return this.#onRefusal(first.error);
-      throw new ProxyError('UPSTREAM_CLOSED', `server ${server.name} ended a subscription before it began`);
-    } catch (error) {
-      exchange.abort();
-      throw error;
+      const opened = await openListenStream(this.#remote, {
+        id: this.#nextId(),
+        notifications: { ...lists, ...watched },
+        meta: OWN_META,
+        onBegun: (exchange) => {
+          this.#opening = exchange;
+        },
+        onNotification: (notification, exchange) => this.#onNotification(notification, exchange),
+      });
+      if (opened.kind === 'refused') return this.#onRefusal(opened.error);
+      const { exchange, honoured } = opened;
+      return { exchange, hasLists, ...readAgreed(honoured), sinceMs: this.#remote.clock.monotonicMs() };
     } finally {
-      clearTimeout(timer);
       this.#opening = undefined;
     }
   }
@@ -233,11 +214,8 @@ class ListenStreams implements Listening {
   }
 }
 
-/** What the server agreed to; undefined for every other notification. */
-function readAcknowledgement(notification: JsonRpcNotification): Pick<Stream, 'uris' | 'isUseful'> | undefined {
-  if (notification.method !== 'notifications/subscriptions/acknowledged') return undefined;
-  const agreed = notification.params?.['notifications'];
-  const honoured = isObject(agreed) ? agreed : {};
+/** What the server agreed to. */
+function readAgreed(honoured: JsonObject): Pick<Stream, 'uris' | 'isUseful'> {
   const uris = honoured['resourceSubscriptions'];
   const watched = Array.isArray(uris) ? uris.filter((uri): uri is string => typeof uri === 'string') : [];
   return { uris: new Set(watched), isUseful: watched.length > 0 || Object.values(honoured).includes(true) };

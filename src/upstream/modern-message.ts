@@ -8,10 +8,12 @@
  */
 import { ProxyError } from '../errors.ts';
 import { isObject } from '../mcp/jsonrpc.ts';
-import { INPUT_METHODS, LATEST_MODERN, META, TASKS_EXTENSION, isModernRevision } from '../mcp/protocol.ts';
-import type { InputRequest, JsonObject, McpOutcome, McpRequest, ServerCard } from '../mcp/waist.ts';
+import { INPUT_METHODS, LATEST_MODERN, META, isModernRevision } from '../mcp/protocol.ts';
+import { mayAsk, readQuestions } from '../mcp/questions.ts';
+import { declaresTasks } from '../mcp/tasks.ts';
+import type { JsonObject, McpOutcome, McpRequest, ServerCard } from '../mcp/waist.ts';
 import { CLIENT_INFO } from './legacy-handshake.ts';
-import { isQuestion, readQuestion, vendorMeta } from './legacy-questions.ts';
+import { vendorMeta } from './legacy-questions.ts';
 import { failureOutcome } from './peer-outcome.ts';
 
 /** The params of a request with the envelope of the era; `token` is its progress token, if progress is wanted. */
@@ -30,6 +32,12 @@ export function modernParams(request: McpRequest, token: number): JsonObject {
   };
 }
 
+/** Params of a notification without the protocol's own metadata. */
+export function withoutHopMeta({ _meta, ...rest }: JsonObject): JsonObject {
+  const meta = vendorMeta(_meta);
+  return meta === undefined ? rest : { ...rest, _meta: meta };
+}
+
 /** The `_meta` of a request that mcproxy makes for itself. */
 export const OWN_META: JsonObject = {
   [META.protocolVersion]: LATEST_MODERN,
@@ -38,36 +46,29 @@ export const OWN_META: JsonObject = {
 };
 
 export function readModernResult(serverName: string, request: McpRequest, result: JsonObject): McpOutcome {
-  const { resultType = 'complete', _meta, ...rest } = result;
-  const meta = vendorMeta(_meta);
-  const content = meta === undefined ? rest : { ...rest, _meta: meta };
+  const { resultType = 'complete', ...rest } = result;
+  const content = withoutHopMeta(rest);
   if (resultType === 'complete') return { kind: 'complete', result: content };
   if (resultType === 'input_required' && INPUT_METHODS.has(request.method)) {
     return readInputRequired(serverName, request, rest);
   }
-  const { extensions } = request.clientCapabilities;
-  const hasTasks = isObject(extensions) && extensions[TASKS_EXTENSION] !== undefined;
-  if (resultType === 'task' && request.method === 'tools/call' && hasTasks) return { kind: 'task', task: content };
+  if (resultType === 'task' && request.method === 'tools/call' && declaresTasks(request.clientCapabilities)) {
+    return { kind: 'task', task: content };
+  }
   return invalid(serverName, `answered ${request.method} with a kind of result that was not allowed`);
 }
 
 function readInputRequired(serverName: string, request: McpRequest, result: JsonObject): McpOutcome {
   const { inputRequests = {}, requestState } = result;
-  if (!isObject(inputRequests) || (requestState !== undefined && typeof requestState !== 'string')) {
+  const questions = readQuestions(inputRequests);
+  if (questions === undefined || (requestState !== undefined && typeof requestState !== 'string')) {
     return invalid(serverName, 'asked something in a form that is not of the protocol');
   }
-  const questions: [key: string, request: InputRequest][] = [];
-  for (const [key, value] of Object.entries(inputRequests)) {
-    if (!isObject(value) || typeof value['method'] !== 'string' || !isQuestion(value['method'])) {
-      return invalid(serverName, 'asked something that no client can be asked');
-    }
-    const params = isObject(value['params']) ? value['params'] : {};
-    if (readQuestion(value['method'], params, request.clientCapabilities).kind === 'refused') {
-      return invalid(serverName, `asked for ${value['method']}, which the client did not declare`);
-    }
-    questions.push([key, { method: value['method'], params }]);
+  const undeclared = Object.values(questions).find((question) => !mayAsk(request.clientCapabilities, question));
+  if (undeclared !== undefined) {
+    return invalid(serverName, `asked for ${undeclared.method}, which the client did not declare`);
   }
-  return { kind: 'input_required', inputRequests: Object.fromEntries(questions), requestState };
+  return { kind: 'input_required', inputRequests: questions, requestState };
 }
 
 function invalid(serverName: string, text: string): McpOutcome {

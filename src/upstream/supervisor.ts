@@ -12,7 +12,8 @@
 import { ProxyError, type ErrorCode } from '../errors.ts';
 import { RESTART_DELAY_MS_BASE, WATCHED_RESOURCE_COUNT_MAX } from '../limits.ts';
 import { isObject } from '../mcp/jsonrpc.ts';
-import type { ChangeEvent, McpCall, McpEvents, McpOutcome, McpPeer, McpRequest, ServerCard } from '../mcp/waist.ts';
+import type { ChangeEvent, JsonObject, McpCall, McpEvents, McpOutcome, McpPeer, McpRequest } from '../mcp/waist.ts';
+import type { ServerCard, TaskListen, TaskListenRequest } from '../mcp/waist.ts';
 import type { Clock, Era } from '../model.ts';
 import { countCrash, restartDelayMs } from './backoff.ts';
 import { settlesWithin } from './child.ts';
@@ -150,6 +151,10 @@ class Supervisor implements McpPeer {
   async unsubscribe(uri: string): Promise<void> {
     this.#uris.delete(uri);
     await this.#life?.peer.unsubscribe(uri);
+  }
+
+  async listenTasks(request: TaskListenRequest, onTask: (task: JsonObject) => void): Promise<TaskListen> {
+    return (await this.#demand()).peer.listenTasks(request, onTask);
   }
 
   async close(): Promise<void> {

@@ -22,7 +22,8 @@ export type Run = ReadonlyMap<string, ReadonlyMap<string, Check>>;
 
 export interface RunOptions {
   readonly url: string;
-  readonly requirements: RequirementSet;
+  /** What is run: a whole set, or one scenario by name. */
+  readonly what: { readonly requirements: RequirementSet } | { readonly scenario: string };
   /** An empty directory for the suite's reports; a name for each run. */
   readonly outDir: string;
   /** Sent with every request; the suite has no option for that. */
@@ -51,7 +52,9 @@ interface ReportedCheck {
 
 export async function runConformance(options: RunOptions): Promise<RunResult> {
   const preloads = PRELOADS.flatMap((file) => ['--import', file]);
-  const command = ['server', '--url', options.url, '--requirements', options.requirements, '-o', options.outDir];
+  const { url, what, outDir } = options;
+  const chosen = 'scenario' in what ? ['--scenario', what.scenario] : ['--requirements', what.requirements];
+  const command = ['server', '--url', url, ...chosen, '-o', outDir];
   const child = spawn(process.execPath, [...preloads, SUITE, ...command], {
     env: { ...process.env, CONFORMANCE_HEADERS: JSON.stringify(options.headers ?? {}) },
     stdio: ['ignore', 'pipe', 'pipe'],

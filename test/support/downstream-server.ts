@@ -79,6 +79,7 @@ export function scriptView(
       subscribed.set(uri, (subscribed.get(uri) ?? 0) - 1);
       return Promise.resolve();
     },
+    watchTasks: () => Promise.resolve({ agreed: [], stop: () => undefined }),
     locate: ({ params }) => {
       const name = typeof params['name'] === 'string' ? params['name'] : null;
       return { upstream: name === null ? null : 'files', name };

@@ -53,5 +53,5 @@ export function messageOf(answer: Answer): Json {
 }
 
 function headersFor(method: string, params: Json): Record<string, string> {
-  return modernHeaders(method, (params['name'] ?? params['uri']) as string | undefined);
+  return modernHeaders(method, (params['name'] ?? params['uri'] ?? params['taskId']) as string | undefined);
 }

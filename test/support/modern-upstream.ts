@@ -48,8 +48,15 @@ const TOOLS = [
   },
 ];
 
+/** What a test answers itself: a `result` that says its type, or an `error`. */
+export type Script = (method: string, params: Json) => Json | undefined;
+
 /** @param uris the resources that it lists and tells about */
-export async function startModernUpstream(cleanup: Cleanup, uris: readonly string[] = []): Promise<ModernUpstream> {
+export async function startModernUpstream(
+  cleanup: Cleanup,
+  uris: readonly string[] = [],
+  script: Script = () => undefined,
+): Promise<ModernUpstream> {
   const held: HeldCall[] = [];
   const listening: Listening[] = [];
   const results: Readonly<Record<string, (params: Json) => Json>> = {
@@ -72,10 +79,12 @@ export async function startModernUpstream(cleanup: Cleanup, uris: readonly strin
     if (request.method !== 'POST') return void response.writeHead(405).end();
     const { id, method, params } = request.json() as Json;
     if (method === 'subscriptions/listen') return listen({ id, filter: params.notifications, response });
-    if (method === 'tools/call' && params.name === 'slow') return hold(id, params, response);
+    const scripted = script(method as string, params);
+    if (method === 'tools/call' && params.name === 'slow' && scripted === undefined) return hold(id, params, response);
     const make = results[method as string];
-    const body = make === undefined ? { error: { code: -32601, message: 'no' } } : { result: complete(make(params)) };
-    response.writeHead(make === undefined ? 404 : 200, { 'content-type': 'application/json' });
+    const made = make === undefined ? { error: { code: -32601, message: 'no' } } : { result: complete(make(params)) };
+    const body = scripted ?? made;
+    response.writeHead('result' in body ? 200 : 404, { 'content-type': 'application/json' });
     response.end(JSON.stringify({ jsonrpc: '2.0', id, ...body }));
   }
 

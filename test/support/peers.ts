@@ -55,6 +55,12 @@ export function startConformanceFixture(cleanup: Cleanup): Promise<Peer> {
   return startPeer(cleanup, (port) => ({ args: ['--import', 'tsx', script, String(port)], port, path: '/mcp' }));
 }
 
+/** A server of 2026-07-28 with tasks, `test/peers/tasks-fixture.ts`. */
+export function startTasksFixture(cleanup: Cleanup): Promise<Peer> {
+  const script = join(ROOT, 'test/peers/tasks-fixture.ts');
+  return startPeer(cleanup, (port) => ({ args: ['--import', 'tsx', script, String(port)], port, path: '/mcp' }));
+}
+
 async function startPeer(cleanup: Cleanup, describe: (port: number) => PeerSpec): Promise<Peer> {
   for (let attempt = 1; ; attempt += 1) {
     try {

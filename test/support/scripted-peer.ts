@@ -33,6 +33,8 @@ export interface ScriptedPeer extends Peer {
   readonly requests: McpRequest[];
   readonly cancelled: McpRequest[];
   readonly subscribed: Set<string>;
+  /** Every subscription to tasks so far. */
+  readonly taskListens: { readonly taskIds: readonly string[]; onTask(task: JsonObject): void; stop(): void }[];
   readonly closed: boolean;
   tell(event: ChangeEvent): void;
 }
@@ -49,6 +51,7 @@ export function scriptedPeer(name: string, offer: Offer, principalId?: string): 
   const requests: McpRequest[] = [];
   const cancelled: McpRequest[] = [];
   const subscribed = new Set<string>();
+  const taskListens: ScriptedPeer['taskListens'] = [];
   let closed = false;
   const downError = (): ProxyError => new ProxyError('UPSTREAM_NOT_READY', `server ${name} is down since noon`);
 
@@ -70,6 +73,7 @@ export function scriptedPeer(name: string, offer: Offer, principalId?: string): 
     requests,
     cancelled,
     subscribed,
+    taskListens,
     get closed() {
       return closed;
     },
@@ -92,6 +96,14 @@ export function scriptedPeer(name: string, offer: Offer, principalId?: string): 
     },
     async unsubscribe(uri) {
       subscribed.delete(uri);
+    },
+    async listenTasks({ taskIds }, onTask) {
+      let stop = (): void => undefined;
+      const ended = new Promise<void>((resolve) => {
+        stop = resolve;
+      });
+      taskListens.push({ taskIds, onTask, stop });
+      return { agreed: taskIds, ended, stop };
     },
     async close() {
       closed = true;

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { missingCapabilities, presentQuestions } from '../../src/gateway/questions.ts';
+import { presentQuestions } from '../../src/gateway/questions.ts';
+import { missingCapabilities } from '../../src/mcp/questions.ts';
 import type { InputRequest, JsonObject } from '../../src/mcp/waist.ts';
 
 const form: InputRequest = { method: 'elicitation/create', params: { message: 'Sure?' } };

@@ -11,7 +11,7 @@ test('a view of one server leaves names, unknown methods of it and errors as the
     method === 'tools/call' ? { kind: 'error', code: -32602, message: 'no', data: { uri: 'x:y' } } : undefined;
   const error = await errorOf(view, 'tools/call', { name: 'hidden' });
   assert.deepEqual([error.code, error.message, error.data], [-32602, 'no', { uri: 'x:y' }]);
-  assert.equal((await errorOf(view, 'tasks/get')).code, -32601);
+  assert.equal((await errorOf(view, 'tasks/list')).code, -32601);
   assert.deepEqual(view.locate({ method: 'tools/call', params: { name: 'read' } }), {
     upstream: 'files',
     name: 'read',

@@ -6,6 +6,7 @@ import { isObject } from '../../src/mcp/jsonrpc.ts';
 import type { JsonObject, McpOutcome, McpRequest } from '../../src/mcp/waist.ts';
 import { openLegacyPeer, type MortalPeer } from '../../src/upstream/legacy-peer.ts';
 import { scriptedChannel, settle, type ScriptedChannel } from '../support/scripted-channel.ts';
+import { verifies } from '../support/verifies.ts';
 
 const ALL = { elicitation: { form: {}, url: {} }, sampling: {}, roots: {} };
 const TIMEOUTS = { connectMs: 1_000, firstByteMs: 60_000, idleMs: 120_000 };
@@ -127,7 +128,7 @@ test('an answer that comes while the call is parked waits for the client', async
   assert.deepEqual(retried.outcome, { kind: 'complete', result: { content: [], isError: true } });
 });
 
-test('a parked call whose client does not return is given up at the server', async (t) => {
+verifies('protocol.case-86', 'a parked call whose client does not return is given up at the server', async (t) => {
   const { peer, channel } = await connect(t);
   const question = await park(t, channel, await call(peer, { name: 'a' }));
   t.mock.timers.tick(PARKED_CALL_MS_MAX);
@@ -146,6 +147,37 @@ test('a parked call whose client does not return is given up at the server', asy
   );
   const retried = await call(peer, { name: 'a', inputResponses: {}, requestState: question['requestState'] });
   assert.equal(retried.outcome?.kind === 'error' && retried.outcome.code, -32602);
+});
+
+test('a client that gives up its question gives up the call at the server at once', async (t) => {
+  const { peer, channel } = await connect(t);
+  const asked = await call(peer, { name: 'a' });
+  const question = await park(t, channel, asked);
+  asked.cancel('no more');
+  await settle();
+  const [answer, cancelled] = channel.sent.slice(-2);
+  assert.deepEqual(answer, { jsonrpc: '2.0', id: 'e1', result: { action: 'cancel' } });
+  assert.deepEqual(cancelled?.['params'], { requestId: lastId(channel), reason: 'no more' });
+  const retried = await call(peer, { name: 'a', inputResponses: {}, requestState: question['requestState'] });
+  assert.equal(retried.outcome?.kind === 'error' && retried.outcome.code, -32602);
+});
+
+test('a client that has come back to its question cancels nothing by its first request', async (t) => {
+  const { peer, channel } = await connect(t);
+  const first = await call(peer, { name: 'a' });
+  const question = await park(t, channel, first);
+  const answers = { 'q-1': { action: 'accept' } };
+  const second = await call(peer, { name: 'a', inputResponses: answers, requestState: question['requestState'] });
+  first.cancel();
+  await settle();
+  assert.equal(second.outcome, undefined);
+  assert.equal(channel.requests('notifications/cancelled').length, 0);
+});
+
+test('the task of a newer client’s words is not asked of the server', async (t) => {
+  const { peer, channel } = await connect(t);
+  await call(peer, { name: 'a', task: { ttl: 1 } });
+  assert.deepEqual(channel.requests('tools/call')[0]?.['params'], { name: 'a' });
 });
 
 test('a state serves one retry, and only of its own method', async (t) => {
@@ -218,7 +250,7 @@ const UNTIED = [
   { name: 'two calls are in progress', methods: ['tools/call', 'prompts/get'] },
 ];
 for (const { name, methods } of UNTIED) {
-  test(`a question without a tie is refused when ${name}`, async (t) => {
+  verifies('protocol.case-87', `a question without a tie is refused when ${name}`, async (t) => {
     const { peer, channel } = await connect(t);
     for (const method of methods) await call(peer, {}, { method }); // oxlint-disable-line no-await-in-loop
     channel.say({ id: 'q', method: 'elicitation/create', params: { message: 'm' } });

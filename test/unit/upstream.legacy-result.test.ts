@@ -33,7 +33,7 @@ test('a result loses the metadata of its hop and keeps the rest', () => {
   assert.deepEqual(outcome, { kind: 'complete', result: { content: [], _meta: { 'a.b/c': 1 } } });
 });
 
-test('tools that only run as tasks are left out, and no tool speaks of tasks', () => {
+test('no tool speaks of tasks, also one that needs them', () => {
   const tools = [
     { name: 'a', execution: { taskSupport: 'required' } },
     { name: 'b', execution: { taskSupport: 'optional' }, inputSchema: { type: 'object', x: 1 } },
@@ -41,7 +41,7 @@ test('tools that only run as tasks are left out, and no tool speaks of tasks', (
   assert.deepEqual(completeOutcome('tools/list', { tools, nextCursor: '' }), {
     kind: 'complete',
     result: {
-      tools: [{ name: 'b', inputSchema: { type: 'object', x: 1 } }],
+      tools: [{ name: 'a' }, { name: 'b', inputSchema: { type: 'object', x: 1 } }],
       nextCursor: '',
       ttlMs: 0,
       cacheScope: 'private',

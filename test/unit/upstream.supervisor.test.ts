@@ -6,6 +6,7 @@ import { RESTART_HEALTHY_MS } from '../../src/limits.ts';
 import type { ChangeEvent, JsonObject, McpOutcome } from '../../src/mcp/waist.ts';
 import type { MortalPeer } from '../../src/upstream/legacy-peer.ts';
 import { failureOutcome } from '../../src/upstream/peer-outcome.ts';
+import { NO_TASK_LISTEN } from '../../src/upstream/task-listen.ts';
 import { supervise, type Life, type SupervisedPeer } from '../../src/upstream/supervisor.ts';
 import { settle } from '../support/scripted-channel.ts';
 
@@ -87,6 +88,7 @@ function makeLife(lives: FakeLife[]): Life {
     },
     onChange: () => () => undefined,
     subscribe: async (uri) => life.subscribed.push(uri) > 0,
+    listenTasks: async () => NO_TASK_LISTEN,
     unsubscribe: async () => undefined,
     close: async () => undefined,
   };
