@@ -53,14 +53,14 @@ interface Expectation {
 async function assertTransparent(cleanup: Cleanup, expectation: Expectation): Promise<void> {
   const { requirements, scenarioCount, passedCount } = expectation;
   const dir = makeTempDir(cleanup);
-  const direct = await runConformance({ url: fixture.url, requirements, outDir: join(dir, 'direct') });
+  const direct = await runConformance({ url: fixture.url, what: { requirements }, outDir: join(dir, 'direct') });
   assert.equal(direct.exitCode, 0, direct.summary);
   assert.equal(direct.run.size, scenarioCount);
   assert.equal(passedScenarios(direct.run).length, passedCount, direct.summary);
 
   const proxied = await runConformance({
     url: `${app.url}/fixture/mcp`,
-    requirements,
+    what: { requirements },
     outDir: join(dir, 'proxied'),
     headers: { authorization: `Bearer ${TOKEN}` },
   });

@@ -99,7 +99,7 @@ async function assertSame(cleanup: Cleanup, requirements: RequirementSet, throug
 
 function runSet(cleanup: Cleanup, requirements: RequirementSet, url: string): ReturnType<typeof runConformance> {
   const headers = { authorization: `Bearer ${TOKEN}` };
-  return runConformance({ url, requirements, outDir: makeTempDir(cleanup), headers });
+  return runConformance({ url, what: { requirements }, outDir: makeTempDir(cleanup), headers });
 }
 
 async function startOverStdio(): Promise<string> {

@@ -2,8 +2,7 @@
  * Every kind of client against every kind of server through one merged endpoint: what each pair can do.
  *
  * One mcproxy has five servers: commands of both eras, Streamable HTTP with sessions, 2026-07-28 without, HTTP+SSE.
- * Three clients use them side by side. A pair that cannot do something is a row of `EXCEPTIONS` with the reason, and
- * a row that is not needed any more fails the test. The matrix is printed at the end.
+ * Three clients use them side by side, and every pair can do everything. The matrix is printed at the end.
  */
 import assert from 'node:assert/strict';
 import { after } from 'node:test';
@@ -68,21 +67,6 @@ const FEATURES: readonly Feature[] = [
   { id: 'gateway.matrix.cancel', title: 'cancels a call', run: checkCancel },
 ];
 
-interface Exception {
-  readonly id: RequirementId;
-  readonly server: ServerName;
-  readonly reason: string;
-}
-
-const EXCEPTIONS: readonly Exception[] = [
-  {
-    id: 'gateway.matrix.roots',
-    server: 'sessions',
-    reason:
-      'This server asks for roots on the general stream, not on the stream of the call; where ties exist such a question belongs to nobody and is refused.',
-  },
-];
-
 const remotes = {
   sessions: await startEverything({ after }, 'streamableHttp'),
   stateless: await startConformanceFixture({ after }),
@@ -131,10 +115,8 @@ for (const { id, title, run } of FEATURES) {
         const cell = { client: clients[clientName], clientName, server, program: PROGRAMS[server] };
         // oxlint-disable-next-line no-await-in-loop -- side by side, changes could not be told apart
         const failure = await failureOf(run, cell);
-        const expected = EXCEPTIONS.find((each) => each.id === id && each.server === server);
-        outcomes.set(`${id} ${clientName} ${server}`, failure === undefined ? 'yes' : expected ? 'except' : 'NO');
-        if (failure !== undefined && expected === undefined) failures.push(`${clientName} at ${server}: ${failure}`);
-        if (failure === undefined && expected !== undefined) failures.push(`${clientName} at ${server}: no exception`);
+        outcomes.set(`${id} ${clientName} ${server}`, failure === undefined ? 'yes' : 'NO');
+        if (failure !== undefined) failures.push(`${clientName} at ${server}: ${failure}`);
       }
     }
     assert.deepEqual(failures, []);

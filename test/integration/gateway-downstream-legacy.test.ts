@@ -112,77 +112,66 @@ test('a session goes on after a restart with what its id says', async () => {
     const client = await connect(server, { capabilities: { elicitation: { url: {} }, tasks: {}, roots: {} } });
     server.restart();
     assert.equal((await client.post(request(1, 'tools/call', { name: 'a' }))).status, 200);
-    assert.deepEqual(view.calls[0]?.request.clientCapabilities, {
-      roots: {},
-      elicitation: { url: {} },
-      extensions: { 'io.modelcontextprotocol/tasks': {} },
-    });
+    const tasks = { extensions: { 'io.modelcontextprotocol/tasks': {} } };
+    assert.deepEqual(view.calls[0]?.request.clientCapabilities, { roots: {}, elicitation: { url: {} }, ...tasks });
     assert.deepEqual(view.calls[0]?.request.clientInfo, { name: 'test', version: '1' });
   });
 });
 
-verifies(
-  'protocol.case-88',
-  'questions become requests on the stream of their call, and answers let it go on',
-  async () => {
-    const view = scriptView((asked) =>
-      asked.params['inputResponses'] === undefined
-        ? {
-            kind: 'input_required',
-            inputRequests: {
-              sure: { method: 'elicitation/create', params: { mode: 'form', message: 'Sure?', requestedSchema: {} } },
-              where: { method: 'roots/list', params: {} },
-            },
-            requestState: 'state',
-          }
-        : DONE,
+verifies('protocol.case-88', 'questions are requests on the stream of their call, and answers go on', async () => {
+  const view = scriptView((asked) =>
+    asked.params['inputResponses'] === undefined
+      ? {
+          kind: 'input_required',
+          inputRequests: {
+            sure: { method: 'elicitation/create', params: { mode: 'form', message: 'Sure?', requestedSchema: {} } },
+            where: { method: 'roots/list', params: {} },
+          },
+          requestState: 'state',
+        }
+      : DONE,
+  );
+  await serving(view, async (server) => {
+    const client = await connect(server, { revision: '2025-06-18', capabilities: { elicitation: {}, roots: {} } });
+    const stream = await client.stream(request(9, 'tools/call', { name: 'a', requestState: 'forged' }));
+    assert.equal(view.calls[0]?.request.params['requestState'], undefined);
+    const asked = eventsOf(
+      await readUntil(stream, (text) => text.includes('elicitation/create') && text.includes('roots/list')),
     );
-    await serving(view, async (server) => {
-      const client = await connect(server, { revision: '2025-06-18', capabilities: { elicitation: {}, roots: {} } });
-      const stream = await client.stream(request(9, 'tools/call', { name: 'a', requestState: 'forged' }));
-      assert.equal(view.calls[0]?.request.params['requestState'], undefined);
-      const asked = eventsOf(
-        await readUntil(stream, (text) => text.includes('elicitation/create') && text.includes('roots/list')),
-      );
-      const [sure, where] = asked as [Json, Json];
-      assert.notEqual(sure['id'], where['id']);
-      assert.equal(sure['params'].mode, undefined);
-      const refusal = { jsonrpc: '2.0', id: where['id'], error: { code: -32601, message: 'no' } };
-      assert.equal((await client.post(refusal)).status, 202);
-      await client.post({ jsonrpc: '2.0', id: sure['id'], result: { action: 'decline' } });
-      const last = eventsOf(await readUntil(stream, endsWith(9)));
-      assert.equal(last.at(-1)?.['result'].content[0].text, 'done');
-      assert.deepEqual(view.calls[1]?.request.params['inputResponses'], {
-        sure: { action: 'decline' },
-        where: { roots: [] },
-      });
-      assert.equal(view.calls[1]?.request.params['requestState'], 'state');
-      const entry = server.entries.find(({ rpcMethod }) => rpcMethod === 'tools/call');
-      assert.equal(entry?.httpStatus, 200);
+    const [sure, where] = asked as [Json, Json];
+    assert.notEqual(sure['id'], where['id']);
+    assert.equal(sure['params'].mode, undefined);
+    const refusal = { jsonrpc: '2.0', id: where['id'], error: { code: -32601, message: 'no' } };
+    assert.equal((await client.post(refusal)).status, 202);
+    await client.post({ jsonrpc: '2.0', id: sure['id'], result: { action: 'decline' } });
+    const last = eventsOf(await readUntil(stream, endsWith(9)));
+    assert.equal(last.at(-1)?.['result'].content[0].text, 'done');
+    assert.deepEqual(view.calls[1]?.request.params['inputResponses'], {
+      sure: { action: 'decline' },
+      where: { roots: [] },
     });
-  },
-);
+    assert.equal(view.calls[1]?.request.params['requestState'], 'state');
+    const entry = server.entries.find(({ rpcMethod }) => rpcMethod === 'tools/call');
+    assert.equal(entry?.httpStatus, 200);
+  });
+});
 
-verifies(
-  'protocol.case-88',
-  'sampling that the client refuses ends the call with text for the model, and nothing is repeated',
-  async () => {
-    const view = scriptView(() => ({
-      kind: 'input_required',
-      inputRequests: { s: { method: 'sampling/createMessage', params: { messages: [], maxTokens: 1 } } },
-      requestState: undefined,
-    }));
-    await serving(view, async (server) => {
-      const client = await connect(server, { capabilities: { sampling: {} } });
-      const stream = await client.stream(request(3, 'tools/call', { name: 'a' }));
-      const [asked] = eventsOf(await readUntil(stream, (text) => text.includes('sampling/createMessage')));
-      await client.post({ jsonrpc: '2.0', id: asked?.['id'], error: { code: -1, message: 'User rejected' } });
-      const [answer] = eventsOf(await readUntil(stream, endsWith(3)));
-      assert.equal(answer?.['result'].isError, true);
-      assert.equal(view.calls.length, 1);
-    });
-  },
-);
+verifies('protocol.case-88', 'sampling that is refused ends the call with text for the model', async () => {
+  const view = scriptView(() => ({
+    kind: 'input_required',
+    inputRequests: { s: { method: 'sampling/createMessage', params: { messages: [], maxTokens: 1 } } },
+    requestState: undefined,
+  }));
+  await serving(view, async (server) => {
+    const client = await connect(server, { capabilities: { sampling: {} } });
+    const stream = await client.stream(request(3, 'tools/call', { name: 'a' }));
+    const [asked] = eventsOf(await readUntil(stream, (text) => text.includes('sampling/createMessage')));
+    await client.post({ jsonrpc: '2.0', id: asked?.['id'], error: { code: -1, message: 'User rejected' } });
+    const [answer] = eventsOf(await readUntil(stream, endsWith(3)));
+    assert.equal(answer?.['result'].isError, true);
+    assert.equal(view.calls.length, 1);
+  });
+});
 
 test('a question without an end is given up after a bounded number of rounds', async () => {
   const view = scriptView(() => ({
