@@ -6,9 +6,11 @@
  */
 import type { Sealer } from '../auth/seal.ts';
 import type { Exchange } from '../http/exchange.ts';
+import type { JsonObject } from '../mcp/waist.ts';
 import type { Clock, Principal } from '../model.ts';
 import type { BodyHold, BodyRoom } from './body-room.ts';
 import type { OnDiag } from './diag.ts';
+import type { Tell } from './downstream-questions.ts';
 import type { GatewayView } from './view.ts';
 
 export interface DownstreamContext {
@@ -30,6 +32,17 @@ export interface DownstreamTarget {
   readonly principal: Principal;
   /** Empty for all servers, else the name of the one. */
   readonly scope: string;
+}
+
+/** What serving one request takes, whatever its era and transport. */
+export interface ServingContext {
+  readonly view: GatewayView;
+  readonly serverInfo: JsonObject;
+  /** Sends what belongs to the request to its client. */
+  readonly tell: Tell;
+  readonly requestId: string;
+  readonly traceparent: string;
+  onInternal(error: unknown): void;
 }
 
 /** An open `subscriptions/listen`, which belongs to no session. */

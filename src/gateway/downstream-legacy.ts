@@ -16,7 +16,7 @@ import { isLogLevel, type LogLevel } from '../mcp/protocol.ts';
 import { TASK_METHODS, withoutTasks, withTasks } from '../mcp/tasks.ts';
 import type { JsonObject, McpCall, McpEvents, McpOutcome, McpRequest } from '../mcp/waist.ts';
 import { askClient, endUnanswered } from './downstream-asking.ts';
-import type { Tell } from './downstream-questions.ts';
+import type { ServingContext } from './downstream-context.ts';
 import { legacyRequest, reachesLevel } from './downstream-request.ts';
 import { failureOf, legacyResponse, unservable } from './downstream-result.ts';
 import { driveTask } from './downstream-task.ts';
@@ -26,20 +26,10 @@ import type { GatewayView } from './view.ts';
 /** An older server sends what it likes until the client sets a level; this much is of use and not noise. */
 const LOG_LEVEL_DEFAULT: LogLevel = 'info';
 
-export interface LegacyContext {
-  readonly view: GatewayView;
-  readonly serverInfo: JsonObject;
-  /** Sends what belongs to the request to its client. */
-  readonly tell: Tell;
-  readonly requestId: string;
-  readonly traceparent: string;
-  onInternal(error: unknown): void;
-}
-
 /** What `initialize` is answered with. */
 export async function initializeResult(
   revision: string,
-  { view, serverInfo }: Pick<LegacyContext, 'view' | 'serverInfo'>,
+  { view, serverInfo }: Pick<ServingContext, 'view' | 'serverInfo'>,
 ): Promise<Record<string, unknown>> {
   const { capabilities, instructions } = await view.discover();
   return {
@@ -67,7 +57,7 @@ function acceptNotification(session: Session, { method, params }: JsonRpcNotific
 export async function serveLegacy(
   session: Session,
   message: JsonRpcRequest,
-  context: LegacyContext,
+  context: ServingContext,
 ): Promise<JsonRpcResponse | undefined> {
   const { id, method, params = {} } = message;
   let outcome: McpOutcome | undefined;
@@ -84,7 +74,7 @@ export async function serveLegacy(
 async function answer(
   session: Session,
   message: JsonRpcRequest,
-  context: LegacyContext,
+  context: ServingContext,
 ): Promise<McpOutcome | undefined> {
   const params = message.params ?? {};
   if (TASK_METHODS.has(message.method)) throw new ProxyError('RPC_METHOD', 'Method not found');
@@ -142,13 +132,13 @@ async function unsubscribe(session: Session, uri: string): Promise<McpOutcome> {
 class LegacyCall {
   readonly #session: Session;
   readonly #message: JsonRpcRequest;
-  readonly #context: LegacyContext;
+  readonly #context: ServingContext;
   readonly #cancelled = new AbortController();
   #call: McpCall | undefined;
   /** As far as the client was told. */
   #progress = 0;
 
-  constructor(session: Session, message: JsonRpcRequest, context: LegacyContext) {
+  constructor(session: Session, message: JsonRpcRequest, context: ServingContext) {
     this.#session = session;
     this.#message = message;
     this.#context = context;
