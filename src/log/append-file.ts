@@ -19,7 +19,8 @@ export interface OpenFile {
 const { O_APPEND, O_CREAT, O_NOCTTY, O_NONBLOCK, O_WRONLY } = fs.constants;
 /** Non-blocking, because opening a FIFO without a reader would otherwise hang the process; files ignore it. */
 const APPEND_FLAGS = O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK | O_NOCTTY;
-const STDOUT_FD = 1;
+/** Stands for the device of a standard stream, which has no path. */
+const NO_DEVICE = -1;
 const NEWLINE = 0x0a;
 
 const REASONS: Readonly<Record<string, string>> = {
@@ -45,9 +46,9 @@ export function explain(error: unknown): string {
   return `${REASONS[code] ?? message} (${code})`;
 }
 
-/** Opens or makes the file (0640) and its directory (0750); `-` is standard output. Throws the system's error. */
-export function openAppend(path: string): OpenFile {
-  if (path === '-') return { fd: STDOUT_FD, dev: -1, ino: -1, torn: false };
+/** Opens or makes the file (0640) and its directory (0750); `-` is the standard stream. Throws the system's error. */
+export function openAppend(path: string, standardFd: 1 | 2 = 1): OpenFile {
+  if (path === '-') return { fd: standardFd, dev: NO_DEVICE, ino: -1, torn: false };
   const fd = openOrMake(path);
   try {
     const { dev, ino, size } = fs.fstatSync(fd);
@@ -58,9 +59,9 @@ export function openAppend(path: string): OpenFile {
   }
 }
 
-/** Closes what `openAppend` opened, except standard output. A failure changes nothing for the caller. */
+/** Closes what `openAppend` opened, except a standard stream. A failure changes nothing for the caller. */
 export function closeFile(file: OpenFile | undefined): void {
-  if (file === undefined || file.fd === STDOUT_FD) return;
+  if (file === undefined || file.dev === NO_DEVICE) return;
   try {
     fs.closeSync(file.fd);
   } catch {

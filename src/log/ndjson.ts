@@ -38,8 +38,10 @@ export interface LineWriter {
 }
 
 export interface LineWriterOptions {
-  /** The file, or `-` for standard output. */
+  /** The file, or `-` for a standard stream. */
   readonly path: string;
+  /** Which stream `-` is; 1 unless standard output belongs to something else. */
+  readonly standardFd?: 1 | 2;
   readonly write?: WriteCall;
   /** Receives the lines, joined, that are not in the file. */
   readonly onLost: (lines: string) => void;
@@ -87,7 +89,7 @@ class NdjsonWriter implements LineWriter {
     this.#options = options;
     this.#write = options.write ?? (this.path === '-' ? fs.write : createSwiftWrite());
     try {
-      this.#file = openAppend(this.path);
+      this.#file = openAppend(this.path, options.standardFd);
     } catch (error) {
       throw new ProxyError('LOG_UNWRITABLE', `The access log ${this.path} cannot be opened: ${explain(error)}`, {
         cause: error,

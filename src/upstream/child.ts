@@ -51,7 +51,16 @@ export interface SpawnOptions {
   readonly ambientEnv: Readonly<Record<string, string | undefined>>;
   /** One line of stderr, bounded and limited in number, not redacted. */
   readonly onStderr: (line: string) => void;
+  readonly stopMs?: StopMs | undefined;
 }
+
+/** The bounds of the first two steps of the ladder. */
+export interface StopMs {
+  readonly eof: number;
+  readonly term: number;
+}
+
+const STOP_MS: StopMs = { eof: CHILD_EOF_MS_MAX, term: CHILD_TERM_MS_MAX };
 
 /**
  * Starts the command of a server; resolves when the process runs, which says nothing about MCP yet.
@@ -59,13 +68,13 @@ export interface SpawnOptions {
  * @throws {ProxyError} UPSTREAM_UNREACHABLE when it cannot be started, with the reason
  */
 export async function spawnChild(options: SpawnOptions): Promise<Child> {
-  const { server, ambientEnv, onStderr } = options;
+  const { server, ambientEnv } = options;
   const env = childEnvironment(ambientEnv, server.env);
   try {
     const spawned = spawn(server.command, [...server.args], { cwd: server.cwd, env, stdio: 'pipe', detached: true });
     // Nothing is missed: exit and output come from the event loop, and this continues before that turns again.
     await once(spawned, 'spawn');
-    return watchChild(spawned, onStderr);
+    return watchChild(spawned, options);
   } catch (error) {
     throw spawnFailure(server, error, env['PATH']);
   }
@@ -75,7 +84,10 @@ export async function spawnChild(options: SpawnOptions): Promise<Child> {
  * Orders that Node produces: exit → streams close → close (the usual one); streams close → exit (it closed them
  * first); exit and no close (a grandchild holds a pipe). stdin is closed by Node at the exit.
  */
-function watchChild(spawned: ChildProcessWithoutNullStreams, onStderr: (line: string) => void): Child {
+function watchChild(
+  spawned: ChildProcessWithoutNullStreams,
+  { onStderr, stopMs = STOP_MS }: Pick<SpawnOptions, 'onStderr' | 'stopMs'>,
+): Child {
   const { stdin, stdout, stderr } = spawned;
   const pid = spawned.pid as number; // it has one since `spawn`
   let cause: ChildExit['cause'] = 'crashed'; // counts at the exit; the exit itself begins the ladder if nobody has
@@ -99,9 +111,9 @@ function watchChild(spawned: ChildProcessWithoutNullStreams, onStderr: (line: st
 
   async function climb(): Promise<void> {
     stdin.end();
-    if (await isGone(CHILD_EOF_MS_MAX)) return drained;
+    if (await isGone(stopMs.eof)) return drained;
     signalGroup(pid, 'SIGTERM');
-    if (await isGone(CHILD_TERM_MS_MAX)) return drained;
+    if (await isGone(stopMs.term)) return drained;
     cause = 'killed';
     signalGroup(pid, 'SIGKILL');
     // Nothing can ignore that, so the group is not asked again: where process 1 collects no orphans, it never empties.

@@ -9,7 +9,7 @@ import { ProxyError } from '../errors.ts';
 import { LEGACY_VERDICT_MS_MAX } from '../limits.ts';
 import type { ChannelEvents } from '../mcp/waist.ts';
 import type { Clock, StdioServerConfig } from '../model.ts';
-import { spawnChild, type Child } from './child.ts';
+import { spawnChild, type Child, type StopMs } from './child.ts';
 import type { OnDiag } from './conversation.ts';
 import { openLegacyPeer } from './legacy-peer.ts';
 import { openModernChannelPeer } from './modern-channel-peer.ts';
@@ -22,6 +22,7 @@ export interface StdioPeerOptions {
   readonly ambientEnv: Readonly<Record<string, string | undefined>>;
   readonly clock: Clock;
   readonly onDiag: OnDiag;
+  readonly stopMs?: StopMs | undefined;
 }
 
 export function openStdioPeer(options: StdioPeerOptions): SupervisedPeer {
@@ -111,9 +112,9 @@ async function beginLife(options: StdioPeerOptions, memory: Memory, spawn: () =>
   };
 }
 
-async function openPipe({ server, ambientEnv, onDiag }: StdioPeerOptions): Promise<Piped> {
+async function openPipe({ server, ambientEnv, onDiag, stopMs }: StdioPeerOptions): Promise<Piped> {
   const onStderr = (line: string): void => onDiag('info', 'a server wrote to stderr', { server: server.name, line });
-  const child = await spawnChild({ server, ambientEnv, onStderr });
+  const child = await spawnChild({ server, ambientEnv, onStderr, stopMs });
   let target: ChannelEvents | undefined;
   const channel = openStdioChannel(
     child,
