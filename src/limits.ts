@@ -147,6 +147,18 @@ export const CHILD_GROUP_POLL_MS = 25;
 export const CHILD_INPUT_BYTES_MAX = 2 * STDIO_LINE_BYTES_MAX;
 /** Text of a child for the diagnostic log. Twice what the log shows after redaction, so that no cut secret shows. */
 export const CHILD_TEXT_BYTES_MAX = 4 * KIB;
+/** `CHILD_EOF_MS_MAX` under `mcproxy stdio`, whose client kills it 4 s after it closed the pipe. */
+export const PIPED_CHILD_EOF_MS_MAX = 500;
+/** `CHILD_TERM_MS_MAX` under `mcproxy stdio`. */
+export const PIPED_CHILD_TERM_MS_MAX = 1 * SECOND;
+/** `shutdown_grace` under `mcproxy stdio` when it is longer than this; a signal after the end of input ends it. */
+export const PIPED_GRACE_MS_MAX = 5 * SECOND;
+/** Bytes that wait for the client of `mcproxy stdio` to read; more is not asked for long before, beyond it it ends. */
+export const PIPED_OUTPUT_BYTES_MAX = 4 * STDIO_LINE_BYTES_MAX;
+/** Bytes of the requests in progress of one client on a pipe; what is more is refused. */
+export const PIPED_REQUEST_BYTES_MAX = 4 * STDIO_LINE_BYTES_MAX;
+/** Diagnostic lines of `mcproxy stdio` that wait for whoever reads its stderr; more are dropped. */
+export const PIPED_STDERR_BYTES_MAX = 256 * KIB;
 /** Delay before a crashed child is started again; doubles with each crash. */
 export const RESTART_DELAY_MS_BASE = 1 * SECOND;
 /** A restart never waits longer than this. */

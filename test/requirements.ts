@@ -271,6 +271,32 @@ const GATEWAY = {
   'gateway.servers.state-key': 'The key of sessions is kept where only its owner can read it, else it is not used.',
 } as const;
 
+/** mcproxy as a command that a client launches. */
+const STDIO = {
+  'stdio.output': 'Standard output carries JSON-RPC lines and nothing else, whatever servers print (protocol 70).',
+  'stdio.garbage': 'What is no message is answered with an error that guesses no id.',
+  'stdio.eras': 'Each message says by itself which era it is of; both are served on one pipe (protocol 2.3).',
+  'stdio.batch': 'A batch is taken in a conversation of 2025-03-26 alone, and answered as one.',
+  'stdio.cancel': 'A cancelled request reaches the server as cancelled, gets no response and is logged as cancelled.',
+  'stdio.listen':
+    'Several subscriptions share a pipe; ending one leaves the other; a stop ends each in order (protocol 41).',
+  'stdio.asks': 'An older client is asked on the pipe what a server wants to know.',
+  'stdio.tells': 'Progress, log messages and changes reach the client as its era has them.',
+  'stdio.log': 'Each request is one entry, in the file before its response is written.',
+  'stdio.bounds': 'Requests in progress and unread answers are bounded; a client that does not read costs no more.',
+  'stdio.long-line': 'A line that is too long ends the conversation with a line on standard error.',
+  'stdio.principal': 'The client is `local` or the user that is named; a name that is unknown is an error.',
+  'stdio.one-server': 'One server can be served alone, with its own names.',
+  'stdio.reload': 'A saved file is applied while the client goes on; a broken one changes nothing.',
+  'stdio.no-door': 'No port and no socket is opened.',
+  'stdio.end': 'The end of standard input, a signal or a closed standard output ends it in order (protocol 71).',
+  'stdio.no-orphans': 'No server is left behind, also when the command is killed.',
+  'stdio.remote': 'The bridge speaks with any remote server, whatever its transport and era.',
+  'stdio.remote-recovers': 'The bridge goes on by itself when the remote server was started anew.',
+  'stdio.remote-down': 'A remote server that cannot be reached is an error response, not a crash.',
+  'stdio.remote-secret': 'The token of the bridge goes to the server and is shown nowhere.',
+} as const;
+
 /** mcproxy check. */
 const CHECK = {
   'check.exit-codes': 'Good files are exit 0, problems exit 78.',
@@ -343,6 +369,7 @@ export const REQUIREMENTS = {
   ...from('MCP 2025-11-25 transports#security-warning; RFC 9110 §15.5; RFC 9112 §11.2', GUARD),
   ...from('src/README.md; MCP 2025-11-25 transports', GATEWAY),
   ...from('MCP 2024-11-05 … 2026-07-28, all pages; see the comments of the tests', PROTOCOL_CASES),
+  ...from('README.md; MCP 2026-07-28 basic/transports/stdio; MCP 2025-11-25 lifecycle', STDIO),
   ...from('README.md, operating', CHECK),
   ...from('README.md, commands', COMMANDS),
   ...from("MCP conformance suite; the peers' own documentation", CONTRACT),

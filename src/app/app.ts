@@ -9,20 +9,32 @@ import type { Readiness } from '../admin/health.ts';
 import { makeSealer } from '../auth/seal.ts';
 import { describeDiff, diffConfig } from '../config/diff.ts';
 import { ProxyError } from '../errors.ts';
-import { recordFailure, type Exchange } from '../http/exchange.ts';
+import type { StdioConversation, StdioOutput } from '../gateway/stdio.ts';
+import { recordFailure } from '../http/exchange.ts';
 import { CLIENT_LINGER_MS_MAX } from '../limits.ts';
 import { formatEntry } from '../log/access.ts';
 import type { Diag } from '../log/diag.ts';
-import { openLineWriter, type LineWriter } from '../log/ndjson.ts';
+import type { LineWriter } from '../log/ndjson.ts';
 import type { McpEvents } from '../mcp/waist.ts';
 import type { Clock, Config, Entry, HttpServerConfig, Problem } from '../model.ts';
 import { createUpstreamPool, type UpstreamPool } from '../upstream/pool.ts';
+import { beginPiped, isOpenEnded } from './begin.ts';
+import { noticeClockSteps } from './clock-steps.ts';
 import { openDoor, type Door } from './door.ts';
 import type { LoadedConfig } from './load.ts';
 import { createLocalRequests, type LocalCall, type LocalQuestion, type LocalRequests } from './local-requests.ts';
-import { openMessagePath, type MessagePath } from './messages.ts';
-import { failureProblem, giveUpPort, stopping, type ReloadOptions, type ReloadResult } from './reload.ts';
-import { createServe, type Serve } from './serve.ts';
+import { openMessagePath, type MessagePath, type ViewTarget } from './messages.ts';
+import { openAccessLog } from './open-access-log.ts';
+import { readinessOf } from './readiness.ts';
+import {
+  failureProblem,
+  giveUpPort,
+  rejectionFields,
+  stopping,
+  type ReloadOptions,
+  type ReloadResult,
+} from './reload.ts';
+import { createServe, refusedByLog, type Serve } from './serve.ts';
 import { hasServer, httpServers, isRevoked, makeSnapshot, type Snapshot } from './snapshot.ts';
 import { settled } from './settled.ts';
 import { stackOf } from './stack.ts';
@@ -33,6 +45,8 @@ export interface App {
   readonly url: string;
   readonly config: Config;
   reload(options: ReloadOptions): Promise<ReloadResult>;
+  /** Serves a client on a pipe, beside those of the listener. */
+  converse(target: ViewTarget, output: StdioOutput): StdioConversation;
   reopenLog(): void;
   status(): Readonly<Record<string, unknown>>;
   /** A request from the command line of this machine. */
@@ -51,6 +65,8 @@ export interface AppOptions {
   readonly stateKey: Uint8Array;
   /** What commands may inherit a few harmless variables from. */
   readonly ambientEnv: Readonly<Record<string, string | undefined>>;
+  /** There is no listener and standard output is not ours to log to: the one client is on a pipe and soon impatient. */
+  readonly piped?: boolean;
   /** Identifies this process in log entries. */
   readonly startId: string;
   load(): Promise<LoadedConfig>;
@@ -86,14 +102,14 @@ class RunningApp implements App {
   #lastFailure: { readonly atMs: number; readonly problemCount: number } | undefined;
   #reloading: Promise<unknown> = Promise.resolve();
   #reloadCount = 0;
-  #clockOffsetMs: number;
+  readonly #noticeStep: (wallMs: number) => void;
 
   constructor(options: AppOptions) {
     this.#options = options;
     this.#snapshot = makeSnapshot(options.config);
     this.#log = this.#openLog(options.config.log.file);
     this.#startedMs = options.clock.monotonicMs();
-    this.#clockOffsetMs = options.clock.wallMs() - options.clock.monotonicMs();
+    this.#noticeStep = noticeClockSteps(options);
     options.diag.setLevel(options.config.log.level);
     options.diag.setRedactor(this.#snapshot.redactor);
     const sealer = makeSealer(options.stateKey);
@@ -104,6 +120,7 @@ class RunningApp implements App {
       pool: this.#pool,
       sealer,
       ambientEnv: options.ambientEnv,
+      piped: options.piped === true,
       logParams: () => this.#logParams(),
     });
     this.#local = createLocalRequests({
@@ -124,7 +141,7 @@ class RunningApp implements App {
       readiness: () => this.#readiness(),
       status: () => this.status(),
       append: (entry, done) => this.#append(entry, done),
-      refusing: () => !this.#log.healthy && this.#snapshot.config.log.onFailure === 'refuse',
+      refusing: () => this.#refusing(),
       draining: () => this.#draining,
     });
   }
@@ -140,7 +157,8 @@ class RunningApp implements App {
   async start(): Promise<void> {
     try {
       await this.#prepare(httpServers(this.config));
-      this.#door = await this.#openDoor(this.config, (reason) => this.#options.diag.warn(reason));
+      if (!this.#options.piped)
+        this.#door = await this.#openDoor(this.config, (reason) => this.#options.diag.warn(reason));
     } catch (error) {
       await this.#messages.close(); // commands may have been started already
       this.#pool.close();
@@ -180,16 +198,10 @@ class RunningApp implements App {
   }
 
   #rejected(problems: readonly Problem[], options: ReloadOptions): ReloadResult {
-    const errors = problems.filter((problem) => problem.severity === 'error');
-    const [first] = errors;
     if (!options.dryRun) {
-      this.#lastFailure = { atMs: this.#options.clock.wallMs(), problemCount: errors.length };
-      const at = first?.position === undefined ? '' : `:${first.position.line}:${first.position.column}`;
-      this.#options.diag.error('configuration rejected, the old one stays in force', {
-        cause: options.cause,
-        problems: errors.length,
-        first: first === undefined ? 'unknown' : `${first.file}${at}: ${first.text}`,
-      });
+      const fields = rejectionFields(problems, options);
+      this.#lastFailure = { atMs: this.#options.clock.wallMs(), problemCount: fields.problems };
+      this.#options.diag.error('configuration rejected, the old one stays in force', fields);
     }
     return { ok: false, changes: [], problems, dryRun: options.dryRun };
   }
@@ -205,7 +217,7 @@ class RunningApp implements App {
       if (config.log.file !== before.log.file) log = this.#openLog(config.log.file);
       const moved = config.listen.host !== before.listen.host || config.listen.port !== before.listen.port;
       // A port that is in use is no reason to wait: everything else, a revoked token for one, would wait with it.
-      if (moved) door = await this.#openDoor(config, () => giveUpPort(config, before));
+      if (moved && !this.#options.piped) door = await this.#openDoor(config, () => giveUpPort(config, before));
       if (this.#draining) throw new ProxyError('SHUTTING_DOWN', 'mcproxy is stopping');
     } catch (error) {
       if (door !== undefined) this.#leave(door);
@@ -265,14 +277,7 @@ class RunningApp implements App {
   }
 
   #openLog(path: string): LineWriter {
-    return openLineWriter({
-      path,
-      onLost: (lines) => this.#options.onLostEntries(lines),
-      onStateChange: (healthy, reason) => {
-        if (healthy) this.#options.diag.info('the access log can be written again', { path });
-        else this.#options.diag.error('the access log cannot be written', { path, reason: reason ?? 'unknown' });
-      },
-    });
+    return openAccessLog(path, this.#options);
   }
 
   async #openDoor(config: Config, onWaiting: (reason: string) => void): Promise<Door> {
@@ -299,34 +304,33 @@ class RunningApp implements App {
   }
 
   #append(entry: Entry, done: (ok: boolean) => void): void {
-    this.#noticeClockStep(entry.tsMs);
+    this.#noticeStep(entry.tsMs);
     this.#seq += 1;
     const { redactor } = this.#snapshot;
     for (const field of FREE_TEXT) if (entry[field] !== null) entry[field] = redactor.text(entry[field]);
     this.#log.append(formatEntry(entry, { seq: this.#seq, startId: this.#options.startId }), done);
   }
 
-  /** A Pi has no clock battery: its wall clock jumps when the network comes up. */
-  #noticeClockStep(wallMs: number): void {
-    const { clock, diag } = this.#options;
-    const offset = clock.wallMs() - clock.monotonicMs();
-    const stepMs = offset - this.#clockOffsetMs;
-    if (Math.abs(stepMs) < 1_000) return;
-    this.#clockOffsetMs = offset;
-    diag.warn('the wall clock was stepped', { step_ms: Math.round(stepMs), ts_ms: wallMs });
+  #readiness(): Readiness {
+    return readinessOf({
+      draining: this.#draining,
+      logHealthy: this.#log.healthy,
+      problemCount: this.#lastFailure?.problemCount,
+    });
   }
 
-  #readiness(): Readiness {
-    const reasons: string[] = [];
-    if (this.#draining) reasons.push('mcproxy is stopping');
-    if (!this.#log.healthy) reasons.push('the access log cannot be written');
-    if (this.#lastFailure !== undefined) {
-      const count = this.#lastFailure.problemCount;
-      reasons.push(
-        `the configuration on disk has ${count} problem${count === 1 ? '' : 's'} and is not in force; run: mcproxy check`,
-      );
-    }
-    return { ready: reasons.length === 0, reasons };
+  #refusing(): boolean {
+    return !this.#log.healthy && this.#snapshot.config.log.onFailure === 'refuse';
+  }
+
+  converse(target: ViewTarget, output: StdioOutput): StdioConversation {
+    const { clock } = this.#options;
+    const append = (entry: Entry, done: (ok: boolean) => void): void => this.#append(entry, done);
+    return this.#messages.converse(target, {
+      output,
+      begin: () => beginPiped(target.principal.id, { clock, append }),
+      refusal: () => (this.#refusing() ? refusedByLog() : undefined),
+    });
   }
 
   reopenLog(): void {
@@ -392,8 +396,3 @@ class RunningApp implements App {
 
 /** Fields of an entry that say what a client or server sent, in their words. */
 const FREE_TEXT = ['route', 'rpcMethod', 'rpcName', 'error'] as const;
-
-/** A stream that no answer ends: it would outlast every grace. A GET with a method took up the answer to a request. */
-function isOpenEnded({ request, entry }: Exchange): boolean {
-  return (request.method === 'GET' && entry.rpcMethod === null) || entry.rpcMethod === 'subscriptions/listen';
-}

@@ -10,6 +10,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 
 import { clientIp, type TrustedProxies } from '../http/client-ip.ts';
+import type { StdioExchange } from '../gateway/stdio.ts';
 import type { Exchange } from '../http/exchange.ts';
 import { REQUEST_ID_CHARS_MAX } from '../limits.ts';
 import type { Clock, Entry } from '../model.ts';
@@ -19,7 +20,7 @@ export interface BeginOptions {
   readonly clock: Clock;
   readonly trusted: TrustedProxies | undefined;
   /** Writes an entry; `done` follows when it is in the file or could not be put there. */
-  append(entry: Entry, done: (ok: boolean) => void): void;
+  readonly append: (entry: Entry, done: (ok: boolean) => void) => void;
 }
 
 /** A new exchange; its `commit` writes the entry once, with the latency of the first call. */
@@ -31,9 +32,6 @@ export function beginExchange(request: IncomingMessage, response: ServerResponse
   const hops = typeof forwarded === 'string' ? forwarded : undefined;
   entry.clientIp = clientIp(request.socket.remoteAddress, hops, options.trusted);
 
-  const startedMs = clock.monotonicMs();
-  let waiting: ((ok: boolean) => void)[] | undefined;
-  let written: boolean | undefined;
   return {
     request,
     response,
@@ -44,16 +42,31 @@ export function beginExchange(request: IncomingMessage, response: ServerResponse
     tokenDigest: null,
     streaming: false,
     stop: undefined,
-    commit(done) {
-      if (written !== undefined) return done(written);
-      if (waiting !== undefined) return void waiting.push(done);
-      waiting = [done];
-      entry.latencyMs = clock.monotonicMs() - startedMs;
-      options.append(entry, (ok) => {
-        written = ok;
-        for (const each of waiting ?? []) each(ok);
-      });
-    },
+    commit: makeCommit(entry, options),
+  };
+}
+
+/** A request that came over a pipe, with nothing of HTTP in its entry. */
+export function beginPiped(principalId: string, options: Omit<BeginOptions, 'trusted'>): StdioExchange {
+  const entry = emptyEntry(options.clock);
+  entry.principal = principalId;
+  entry.route = 'stdio';
+  return { entry, traceparent: traceparentOf(undefined), commit: makeCommit(entry, options) };
+}
+
+function makeCommit(entry: Entry, { clock, append }: Omit<BeginOptions, 'trusted'>): Exchange['commit'] {
+  const startedMs = clock.monotonicMs();
+  let waiting: ((ok: boolean) => void)[] | undefined;
+  let written: boolean | undefined;
+  return (done) => {
+    if (written !== undefined) return done(written);
+    if (waiting !== undefined) return void waiting.push(done);
+    waiting = [done];
+    entry.latencyMs = clock.monotonicMs() - startedMs;
+    append(entry, (ok) => {
+      written = ok;
+      for (const each of waiting ?? []) each(ok);
+    });
   };
 }
 
@@ -176,4 +189,9 @@ function traceparentOf(sent: string | string[] | undefined): string {
   const traceId = randomUUID().replaceAll('-', '');
   const parentId = randomUUID().replaceAll('-', '').slice(16);
   return `00-${traceId}-${parentId}-00`;
+}
+
+/** A stream that no answer ends: it would outlast every grace. A GET with a method took up the answer to a request. */
+export function isOpenEnded({ request, entry }: Exchange): boolean {
+  return (request.method === 'GET' && entry.rpcMethod === null) || entry.rpcMethod === 'subscriptions/listen';
 }

@@ -17,6 +17,7 @@ import { reloadCommand } from './command-reload.ts';
 import { serveCommand } from './command-serve.ts';
 import { addCommand, removeCommand } from './command-server.ts';
 import { statusCommand } from './command-status.ts';
+import { stdioCommand } from './command-stdio.ts';
 import { tokenCommands } from './command-token.ts';
 import { toolsCommand } from './command-tools.ts';
 import { versionCommand, versionLine } from './command-version.ts';
@@ -32,6 +33,7 @@ export const COMMANDS: readonly Command[] = [
   toolsCommand,
   callCommand,
   ...tokenCommands,
+  stdioCommand,
   addCommand,
   removeCommand,
   importCommand,

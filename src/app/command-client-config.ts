@@ -34,8 +34,14 @@ const CLIENTS: Readonly<Record<string, Client>> = {
       `claude mcp add --transport http ${name} ${quote(url)} --header ${quote(`Authorization: Bearer ${token}`)}`,
   },
   'claude-desktop': {
-    where: 'Merge this into claude_desktop_config.json (Settings, Developer, Edit Config); it needs Node.',
+    where:
+      'Merge this into claude_desktop_config.json (Settings, Developer, Edit Config). It starts mcproxy on that machine;\n' +
+      'where only Node is installed: client-config mcp-remote.',
     print: ({ name, url, token }) => json({ mcpServers: { [name]: bridge(url, token) } }),
+  },
+  'mcp-remote': {
+    where: 'For clients that only start commands, on a machine with Node but without mcproxy.',
+    print: ({ name, url, token }) => json({ mcpServers: { [name]: foreignBridge(url, token) } }),
   },
   cursor: {
     where: 'Merge this into ~/.cursor/mcp.json, or .cursor/mcp.json of a project.',
@@ -143,11 +149,16 @@ function reachable(config: Config, invocation: Invocation): string {
   return host.includes(':') ? `[${host}]` : host;
 }
 
+/** For clients that start local commands only. An argument can be seen by everybody on the machine, a variable not. */
+function bridge(url: string, token: string): object {
+  return { command: 'mcproxy', args: ['stdio', '--url', url], env: { [TOKEN_VARIABLE]: token } };
+}
+
 /**
- * Claude Desktop starts local commands only. Its shell splits arguments at spaces on Windows, so that the header's
+ * The same with what npm offers. Claude Desktop's shell splits arguments at spaces on Windows, so that the header's
  * value comes from the environment; plain HTTP to another machine has to be allowed to the bridge.
  */
-function bridge(url: string, token: string): object {
+function foreignBridge(url: string, token: string): object {
   const { protocol, hostname } = new URL(url);
   const local = hostname === 'localhost' || hostname === '127.0.0.1' || hostname === '[::1]';
   const plain = protocol === 'http:' && !local ? ['--allow-http'] : [];

@@ -7,12 +7,11 @@
  * How requests are served is in `app.ts`. Readiness for a supervisor belongs where `onStarted` and `onStopping` are.
  */
 import { randomBytes } from 'node:crypto';
-import { fstatSync } from 'node:fs';
 
 import { decodeText, expectation } from '../config/decode.ts';
 import { SETTINGS } from '../config/schema.ts';
 import { ProxyError } from '../errors.ts';
-import { openDiag, type Diag } from '../log/diag.ts';
+import type { Diag } from '../log/diag.ts';
 import type { Config } from '../model.ts';
 import { defaultSocketPaths } from './admin-client.ts';
 import { firstUsable, openAdminSocket, type AdminSocket } from './admin-socket.ts';
@@ -29,11 +28,11 @@ import {
   type Invocation,
 } from './command.ts';
 import { startDemo, type Demo } from './demo.ts';
-import { loadConfig, type LoadedConfig } from './load.ts';
+import { openDiagnostics, sealingKey } from './process.ts';
+import { loadConfig, refuseGone, type LoadedConfig } from './load.ts';
 import type { ReloadOptions, ReloadResult } from './reload.ts';
 import { problemsText } from './report.ts';
 import { stackOf } from './stack.ts';
-import { loadStateKey } from './state-key.ts';
 import { catchSignals, type Signals } from './signals.ts';
 import { watchFiles, type FileWatch } from './watch.ts';
 
@@ -55,7 +54,7 @@ export const serveCommand: Command = {
   async run(invocation) {
     const wrong = wrongAddress(invocation);
     if (wrong !== undefined) return usageError(invocation.stderr, wrong);
-    const diag = openDiagnostics(invocation);
+    const diag = openDiagnostics(invocation.env, (line) => void invocation.stderr.write(line));
     const signals = catchSignals({
       onError: (message, error) => diag.error(message, { stack: stackOf(error) }),
     });
@@ -126,7 +125,7 @@ async function start(invocation: Invocation, beginning: Beginning): Promise<Runn
     diag,
     clock: CLOCK,
     startId: randomBytes(6).toString('hex'),
-    stateKey: loadState(invocation, diag),
+    stateKey: sealingKey(invocation.env, diag),
     ambientEnv: invocation.env,
     load: async () => whenGone(await loadFiles(invocation), demo),
     onLostEntries: (lines) => void invocation.stderr.write(lines),
@@ -218,12 +217,6 @@ async function adminPath(config: Config, env: NodeJS.ProcessEnv): Promise<string
   return config.adminSocket ?? (await firstUsable(defaultSocketPaths(env)));
 }
 
-function loadState(invocation: Invocation, diag: Diag): Uint8Array {
-  const { key, trouble } = loadStateKey(invocation.env);
-  if (trouble !== undefined) diag.info('sessions end with this process', { reason: trouble });
-  return key;
-}
-
 function loadFiles(invocation: Invocation): Promise<LoadedConfig> {
   const listen = textOption(invocation, 'listen');
   const port = textOption(invocation, 'port');
@@ -239,42 +232,7 @@ function loadFiles(invocation: Invocation): Promise<LoadedConfig> {
   });
 }
 
-/** All files gone is no wish to serve nobody: a service keeps what it has, the demo stays the demo. */
+/** The demo stays the demo while there are no files. */
 function whenGone(loaded: LoadedConfig, demo: Demo | undefined): LoadedConfig {
-  if (!loaded.demo) return loaded;
-  if (demo !== undefined) return { ...loaded, config: demo.config };
-  const text = 'the configuration files are gone';
-  const file = loaded.files[0] ?? '';
-  const problem = {
-    severity: 'error',
-    file,
-    position: undefined,
-    excerpt: undefined,
-    text,
-    fix: 'put them back',
-  } as const;
-  return { ...loaded, config: undefined, problems: [problem] };
-}
-
-function openDiagnostics(invocation: Invocation): Diag {
-  const journal = isJournal(invocation.env);
-  return openDiag({
-    write: (line) => void invocation.stderr.write(line),
-    level: 'info',
-    now: () => Date.now(),
-    monotonicMs: () => performance.now(),
-    timestamps: !journal,
-    priorityPrefix: journal,
-  });
-}
-
-/** Whether standard error goes to journald: the variable alone may be inherited. @see systemd.exec(5), $JOURNAL_STREAM */
-function isJournal(env: NodeJS.ProcessEnv): boolean {
-  if (env['JOURNAL_STREAM'] === undefined) return false;
-  try {
-    const { dev, ino } = fstatSync(2);
-    return env['JOURNAL_STREAM'] === `${dev}:${ino}`;
-  } catch {
-    return false;
-  }
+  return demo !== undefined && loaded.demo ? { ...loaded, config: demo.config } : refuseGone(loaded);
 }

@@ -33,6 +33,8 @@ export interface LoadOptions {
   readonly tokensPath: string | undefined;
   readonly env: NodeJS.ProcessEnv;
   readonly overrides: { readonly listen?: string; readonly port?: string; readonly log?: '-' };
+  /** For one client on a pipe. */
+  readonly piped?: boolean;
   /** Takes the place of one file's text: a change is judged before it is written. */
   readonly substitute?: { readonly path: string; readonly text: string };
   /** Where a package puts the files; a parameter for the tests. */
@@ -90,6 +92,7 @@ export async function loadConfig(options: LoadOptions): Promise<LoadedConfig> {
     resolvePath,
     sha256,
     overrides: options.overrides,
+    piped: options.piped === true,
   });
   problems.push(...parsed.problems);
   if (parsed.config !== undefined) problems.push(...exposedSecrets(texts, { modes, config: parsed.config }));
@@ -105,6 +108,16 @@ export async function loadConfig(options: LoadOptions): Promise<LoadedConfig> {
     tokensFile: plan.files.find((file) => file.role === 'tokens')?.path ?? resolve(TOKENS_NAME),
     demo,
   };
+}
+
+/** All files gone is no wish to serve nobody: whoever runs keeps what it has. */
+export function refuseGone(loaded: LoadedConfig): LoadedConfig {
+  if (!loaded.demo) return loaded;
+  const problem = fileProblem(loaded.files[0] ?? '', {
+    text: 'the configuration files are gone',
+    fix: 'put them back',
+  });
+  return { ...loaded, config: undefined, problems: [problem] };
 }
 
 /** Which role a file has by its name; any other name is a configuration. */

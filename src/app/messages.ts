@@ -8,8 +8,10 @@ import { credentialFields } from '../auth/credentials.ts';
 import type { Sealer } from '../auth/seal.ts';
 import { createGateway } from '../gateway/gateway.ts';
 import { createDownstream, type Downstream } from '../gateway/downstream.ts';
+import { openStdio, type StdioConversation, type StdioOptions } from '../gateway/stdio.ts';
 import type { Gateway, GatewayView } from '../gateway/view.ts';
 import type { Exchange } from '../http/exchange.ts';
+import { PIPED_CHILD_EOF_MS_MAX, PIPED_CHILD_TERM_MS_MAX } from '../limits.ts';
 import type { Diag } from '../log/diag.ts';
 import type { JsonObject } from '../mcp/waist.ts';
 import type { Clock, Config, MemberStatus, Principal } from '../model.ts';
@@ -29,21 +31,29 @@ export interface MessagePathOptions {
   readonly sealer: Sealer;
   /** What commands may inherit a few harmless variables from. */
   readonly ambientEnv: Readonly<Record<string, string | undefined>>;
+  /** The client waits on a pipe for the end of all commands, and not for long. */
+  readonly piped?: boolean;
   /** Commands that all share are not started before somebody needs them. */
   readonly isLazy?: boolean;
   /** Makes the content of a call fit for the log; undefined when it is not logged. */
   logParams(): ((params: unknown) => unknown) | undefined;
 }
 
-export interface MessageTarget {
+/** What a client looks at, and as whom. */
+export interface ViewTarget {
   readonly principal: Principal;
   /** One server, or undefined for all that the principal may use. */
   readonly serverName: string | undefined;
+}
+
+export interface MessageTarget extends ViewTarget {
   readonly part: RoutePart;
 }
 
 export interface MessagePath {
   serve(exchange: Exchange, target: MessageTarget): void;
+  /** A conversation with a client that is not on HTTP. */
+  converse(target: ViewTarget, pipe: Pick<StdioOptions, 'output' | 'begin' | 'refusal'>): StdioConversation;
   /** @param serverName one server, or undefined for all that the principal may use */
   view(principal: Principal, serverName: string | undefined): GatewayView;
   reload(config: Config): Promise<void>;
@@ -60,6 +70,7 @@ export interface MessagePath {
 /** Opens nothing yet: servers are started when they are first needed. */
 export function openMessagePath(options: MessagePathOptions): MessagePath {
   const { config, clock, diag, pool, sealer, ambientEnv } = options;
+  const stopMs = options.piped ? { eof: PIPED_CHILD_EOF_MS_MAX, term: PIPED_CHILD_TERM_MS_MAX } : undefined;
   const onDiag = (level: 'warn' | 'info', message: string, data?: Readonly<Record<string, unknown>>): void =>
     diag[level](message, data);
   const gateway: Gateway = createGateway({
@@ -69,25 +80,33 @@ export function openMessagePath(options: MessagePathOptions): MessagePath {
     onDiag,
     isLazy: options.isLazy === true,
     openPeer(server) {
-      if (server.kind === 'stdio') return openStdioPeer({ server, ambientEnv, clock, onDiag });
+      if (server.kind === 'stdio') return openStdioPeer({ server, ambientEnv, clock, onDiag, stopMs });
       const credential = (): readonly string[] => credentialFields(server.credential);
       return openRemotePeer({ server, upstream: pool.get(server), credential, clock, onDiag });
     },
   });
+  const towardsClients = {
+    serverInfo: { name: 'mcproxy', version: VERSION },
+    keepParams: (params: unknown) => options.logParams()?.(params),
+    onInternal: (error: unknown) => diag.error('internal error', { cause: stackOf(error) }),
+  };
   const downstream: Downstream = createDownstream({
     clock,
     sealer,
     heartbeatMs: config.heartbeatMs,
     pathPrefix: config.pathPrefix,
-    serverInfo: { name: 'mcproxy', version: VERSION },
     onDiag,
-    keepParams: (params) => options.logParams()?.(params),
-    onInternal: (error) => diag.error('internal error', { cause: stackOf(error) }),
+    ...towardsClients,
   });
   return {
     serve(exchange, { principal, serverName, part }) {
       const view = gateway.view(principal, serverName);
       downstream.serve(exchange, { view, principal, scope: serverName ?? '', part });
+    },
+    converse({ principal, serverName }, pipe) {
+      const view = gateway.view(principal, serverName);
+      const owner = { principalId: principal.id, scope: serverName ?? '' };
+      return openStdio({ view, owner, ...towardsClients, ...pipe });
     },
     view: (principal, serverName) => gateway.view(principal, serverName),
     reload: (next) => gateway.reload(withLocalPrincipal(next)),

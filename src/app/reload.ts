@@ -40,3 +40,15 @@ export function failureProblem(file: string, thrown: unknown): Problem {
 export function stopping({ dryRun }: ReloadOptions): ReloadResult {
   return { ok: false, changes: [], problems: [failureProblem('', 'mcproxy is stopping')], dryRun };
 }
+
+/** What the diagnostic log says about a configuration that was rejected. */
+export function rejectionFields(problems: readonly Problem[], { cause }: ReloadOptions) {
+  const errors = problems.filter((problem) => problem.severity === 'error');
+  const [first] = errors;
+  const at = first?.position === undefined ? '' : `:${first.position.line}:${first.position.column}`;
+  return {
+    cause,
+    problems: errors.length,
+    first: first === undefined ? 'unknown' : `${first.file}${at}: ${first.text}`,
+  };
+}

@@ -98,8 +98,7 @@ function dispatch(exchange: Exchange, snapshot: Snapshot, options: ServeOptions)
   if (route.kind === 'health') return sendHealth(exchange, route, { snapshot, options });
   if (isDiscoveryProbe(target.path)) return sendJson(exchange, 404, { body: NO_DISCOVERY });
   if (options.draining()) throw new ProxyError('SHUTTING_DOWN', 'mcproxy is stopping; try again shortly', RETRY_SOON);
-  if (options.refusing())
-    throw new ProxyError('LOG_UNWRITABLE', 'the access log cannot be written, so that requests are refused');
+  if (options.refusing()) throw refusedByLog();
 
   const by = admit(exchange, route, snapshot);
   if (route.kind === 'unknown') throw unknownRoute();
@@ -113,6 +112,11 @@ function dispatch(exchange: Exchange, snapshot: Snapshot, options: ServeOptions)
   exchange.entry.upstream = server.name;
   guardMcp(exchange.request, METHODS[route.part]);
   relayTo(exchange, { server, principal: by.principal, part: route.part }, { snapshot, options });
+}
+
+/** What every request gets while `refusing`. */
+export function refusedByLog(): ProxyError {
+  return new ProxyError('LOG_UNWRITABLE', 'the access log cannot be written, so that requests are refused');
 }
 
 /** Otherwise it would go round until something runs out. */

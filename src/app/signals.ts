@@ -63,7 +63,7 @@ export function catchSignals(options: { onError: (message: string, error: unknow
 }
 
 /** A promise with its settling function; only the first call counts. */
-function deferred<T>(): { readonly promise: Promise<T>; settle(value: T): void } {
+export function deferred<T>(): { readonly promise: Promise<T>; settle(value: T): void } {
   let settle: ((value: T) => void) | undefined;
   const promise = new Promise<T>((done) => {
     settle = done;

@@ -30,6 +30,8 @@ export interface ParseInput {
   /** Stands in for the variable HOSTNAME where the environment has none. */
   readonly hostname: string;
   readonly overrides?: Overrides;
+  /** Nobody comes in over HTTP, so that neither users nor the address matter. */
+  readonly piped?: boolean;
   /** `path` as seen from the file `base`; an empty `base` is the working directory. */
   readonly resolvePath: (base: string, path: string) => string;
   /** Lower-case hex. */
@@ -89,7 +91,9 @@ export function parseConfig(input: ParseInput): ParseResult {
   const principals = resolveUsers(users, known);
   const config = assemble(desk, { settings, servers: known.servers, principals });
   const sound = documents.length > 0 && desk.problems.errorCount() === 0;
-  judge(config, documents[0]?.reading.problems ?? outsideProblems, sound);
+  const problemsOfAll = documents[0]?.reading.problems ?? outsideProblems;
+  judgeSize(config, problemsOfAll);
+  if (input.piped !== true) judgeDoor(config, problemsOfAll, sound);
   const problems = desk.problems.list();
   return { config: desk.problems.errorCount() > 0 ? undefined : freeze(config), problems };
 }
@@ -249,9 +253,8 @@ function assemble(
   };
 }
 
-/** What only the whole shows; that there is no user is worth a word only where the files are `sound`. */
-function judge(config: Config, problems: FileProblems, sound: boolean): void {
-  const { servers, principals, auth, listen } = config;
+/** What only the whole shows. */
+function judgeSize({ servers, principals }: Config, problems: FileProblems): void {
   if (servers.size > SERVER_COUNT_MAX) {
     problems.error(undefined, {
       text: `there are ${servers.size} servers, more than ${SERVER_COUNT_MAX}`,
@@ -264,6 +267,10 @@ function judge(config: Config, problems: FileProblems, sound: boolean): void {
       fix: 'run a second mcproxy for some of them',
     });
   }
+}
+
+/** Who may come in; that there is no user is worth a word only where the files are `sound`. */
+function judgeDoor({ servers, principals, auth, listen }: Config, problems: FileProblems, sound: boolean): void {
   if (auth === 'none' && !/^(?:localhost|127\.|::1$)/.test(listen.host)) {
     problems.warning(undefined, {
       text: `with "auth: none" everybody who can reach ${listen.host}:${listen.port} may use all servers`,

@@ -212,9 +212,7 @@ function classifyModern(message: JsonRpcRequest, headers: Headers): HttpClass {
   if ('kind' in envelope) return envelope;
   if (headers.protocolVersion === undefined) return headerMissing(id, 'MCP-Protocol-Version');
   if (headers.method === undefined) return headerMissing(id, 'Mcp-Method');
-  if (findClientRequest(method, envelope.revision) === 'other') {
-    return reject('RPC_METHOD', `${quote(method)} is not part of ${envelope.revision}.`, { id });
-  }
+  if (findClientRequest(method, envelope.revision) === 'other') return methodRejected(message, envelope.revision);
   const name = checkName(message, headers.name);
   if (typeof name === 'object') return name;
   return { kind: 'modern', revision: envelope.revision, method, name, message, envelope };
@@ -237,7 +235,7 @@ function checkName(
   const member = MIRRORED_NAME.get(method);
   if (member === undefined) return undefined;
   const name = params?.[member];
-  if (typeof name !== 'string') return reject('RPC_PARAMS', `\`params.${member}\` has to be a string.`, { id });
+  if (typeof name !== 'string') return nameRejected(id, member);
   if (header === undefined) return headerMissing(id, 'Mcp-Name');
   const decoded = decodeHeaderValue(header);
   if (!decoded.ok)
@@ -270,6 +268,27 @@ export function checkEnvelope(message: JsonRpcRequest): Envelope | RejectClass {
     return paramsRejected(id, `${quote(META.logLevel)} is no log level.`);
   if (!isModernRevision(revision)) return versionUnsupported(id, revision, MODERN_REVISIONS);
   return { revision, clientCapabilities, clientInfo: isObject(clientInfo) ? clientInfo : undefined, logLevel };
+}
+
+/** A modern request where nothing is mirrored in headers (MCP 2026-07-28 transports/stdio), or how to refuse it. */
+export function classifyUnmirrored(message: JsonRpcRequest): ModernClass | RejectClass {
+  const { id, method, params } = message;
+  const envelope = checkEnvelope(message);
+  if ('kind' in envelope) return envelope;
+  const { revision } = envelope;
+  if (findClientRequest(method, revision) === 'other') return methodRejected(message, revision);
+  const member = MIRRORED_NAME.get(method);
+  const name = member === undefined ? undefined : params?.[member];
+  if (member !== undefined && typeof name !== 'string') return nameRejected(id, member);
+  return { kind: 'modern', revision, method, name: typeof name === 'string' ? name : undefined, message, envelope };
+}
+
+function methodRejected({ id, method }: JsonRpcRequest, revision: ModernRevision): RejectClass {
+  return reject('RPC_METHOD', `${quote(method)} is not part of ${revision}.`, { id });
+}
+
+function nameRejected(id: RpcId, member: string): RejectClass {
+  return reject('RPC_PARAMS', `\`params.${member}\` has to be a string.`, { id });
 }
 
 function metaOf(message: JsonRpcRequest | JsonRpcNotification): JsonObject | undefined {

@@ -126,6 +126,14 @@ const pasted = [
     client: 'claude-desktop',
     value: {
       mcpServers: {
+        mcproxy: { command: 'mcproxy', args: ['stdio', '--url', U], env: { MCPROXY_TOKEN: 'TOKEN' } },
+      },
+    },
+  },
+  {
+    client: 'mcp-remote',
+    value: {
+      mcpServers: {
         mcproxy: {
           command: 'npx',
           args: ['-y', 'mcp-remote', U, '--header', 'Authorization:${AUTH_HEADER}'],
