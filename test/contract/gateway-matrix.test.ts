@@ -2,7 +2,8 @@
  * Every kind of client against every kind of server through one merged endpoint: what each pair can do.
  *
  * One mcproxy has five servers: commands of both eras, Streamable HTTP with sessions, 2026-07-28 without, HTTP+SSE.
- * Three clients use them side by side, and every pair can do everything. The matrix is printed at the end.
+ * Seven clients use them side by side: over HTTP, over `mcproxy stdio` with the same files, and through the bridge
+ * `mcproxy stdio --url` before that mcproxy. Every pair can do everything. The matrix is printed at the end.
  */
 import assert from 'node:assert/strict';
 import { after } from 'node:test';
@@ -11,9 +12,9 @@ import { fileURLToPath } from 'node:url';
 import { exposeName } from '../../src/mcp/names.ts';
 import type { RequirementId } from '../requirements.ts';
 import { EVERYTHING_PROGRAM, FIXTURE_PROGRAM, type Call, type Program } from '../support/matrix-programs.ts';
-import { connectClient1, connectClient2, type OfficialClient } from '../support/official-clients.ts';
+import { connectClient1, connectClient2, type Launch, type OfficialClient } from '../support/official-clients.ts';
 import { startConformanceFixture, startEverything } from '../support/peers.ts';
-import { startApp } from '../support/start-app.ts';
+import { SOURCE_ARGS, startApp } from '../support/start-app.ts';
 import { verifies } from '../support/verifies.ts';
 import { waitFor, within } from '../support/wait.ts';
 
@@ -24,7 +25,15 @@ const FIXTURE = join(ROOT, 'test/peers/conformance-fixture.ts');
 const CELL_MS_MAX = 10_000;
 
 const SERVER_NAMES = ['stdio', 'stdio-modern', 'sessions', 'stateless', 'events'] as const;
-const CLIENT_NAMES = ['sdk1', 'sdk1-sse', 'client2'] as const;
+const CLIENT_NAMES = [
+  'sdk1',
+  'sdk1-sse',
+  'client2',
+  'sdk1-stdio',
+  'client2-stdio',
+  'sdk1-bridge',
+  'client2-bridge',
+] as const;
 
 type ServerName = (typeof SERVER_NAMES)[number];
 type ClientName = (typeof CLIENT_NAMES)[number];
@@ -102,7 +111,12 @@ const clients: Readonly<Record<ClientName, OfficialClient>> = {
   sdk1: await connect('sdk1'),
   'sdk1-sse': await connect('sdk1-sse'),
   client2: await connect('client2'),
+  'sdk1-stdio': await connect('sdk1-stdio'),
+  'client2-stdio': await connect('client2-stdio'),
+  'sdk1-bridge': await connect('sdk1-bridge'),
+  'client2-bridge': await connect('client2-bridge'),
 };
+await waitUntilAllListed(clients['sdk1-stdio']);
 after(async () => void (await Promise.allSettled(Object.values(clients).map((client) => client.close()))));
 
 const outcomes = new Map<string, string>();
@@ -136,21 +150,35 @@ verifies('gateway.matrix.call', 'the log names the server that every call went t
 after(() => console.log(formatMatrix()));
 
 function connect(name: ClientName): Promise<OfficialClient> {
-  const url = `${app.url}/${name === 'sdk1-sse' ? 'sse' : 'mcp'}`;
-  if (name === 'client2') {
-    return connectClient2({ url, transport: 'streamable', token: TOKEN, negotiation: { mode: 'auto' } });
-  }
-  return connectClient1({ url, transport: name === 'sdk1-sse' ? 'sse' : 'streamable', token: TOKEN });
+  const [version, way] = name.split('-');
+  const options = way === 'stdio' || way === 'bridge' ? launchOf(way) : addressOf(way);
+  if (version === 'client2') return connectClient2({ ...options, negotiation: { mode: 'auto' } });
+  return connectClient1(options);
+}
+
+function addressOf(way: string | undefined) {
+  const url = `${app.url}/${way === 'sse' ? 'sse' : 'mcp'}`;
+  return { url, transport: way === 'sse' ? 'sse' : 'streamable', token: TOKEN } as const;
+}
+
+function launchOf(way: 'stdio' | 'bridge'): Launch {
+  const { execPath: command } = process;
+  const args = way === 'stdio' ? ['--config', app.dir, '--user', 'alice'] : ['--url', `${app.url}/mcp`];
+  return { transport: 'stdio', command, args: [...SOURCE_ARGS, 'stdio', ...args], env: { MCPROXY_TOKEN: TOKEN } };
+}
+
+async function waitUntilListed(): Promise<void> {
+  const client = await connect('sdk1');
+  await waitUntilAllListed(client);
+  await client.close();
 }
 
 /** Commands take a moment to start, and a list does not wait for them for long. */
-async function waitUntilListed(): Promise<void> {
-  const client = await connect('sdk1');
+async function waitUntilAllListed(client: OfficialClient): Promise<void> {
   await waitFor(async () => (await serversListed(client)).length === SERVER_NAMES.length, {
     deadlineMs: 30_000,
     what: 'all servers in the list',
   });
-  await client.close();
 }
 
 async function serversListed(client: OfficialClient): Promise<string[]> {
@@ -173,8 +201,9 @@ async function failureOf(run: Feature['run'], cell: Cell): Promise<string | unde
 }
 
 async function checkConnected({ client, clientName }: Cell): Promise<void> {
-  const revisions = { sdk1: '2025-11-25', 'sdk1-sse': undefined, client2: '2026-07-28' };
-  assert.equal(client.revision, revisions[clientName]);
+  // The first version does not say it except over Streamable HTTP.
+  const revision = clientName.startsWith('client2') ? '2026-07-28' : clientName === 'sdk1' ? '2025-11-25' : undefined;
+  assert.equal(client.revision, revision);
   const capabilities = client.client.getServerCapabilities() as Record<string, unknown>;
   for (const each of ['tools', 'prompts', 'resources', 'completions']) assert.ok(capabilities[each], each);
 }
@@ -323,9 +352,9 @@ function formatMatrix(): string {
   const rows = CLIENT_NAMES.flatMap((client) =>
     FEATURES.map(({ id }) => {
       const cells = SERVER_NAMES.map((server) => (outcomes.get(`${id} ${client} ${server}`) ?? '-').padEnd(14));
-      return `${client.padEnd(10)}${id.replace('gateway.matrix.', '').padEnd(13)}${cells.join('')}`.trimEnd();
+      return `${client.padEnd(16)}${id.replace('gateway.matrix.', '').padEnd(13)}${cells.join('')}`.trimEnd();
     }),
   );
-  const head = `${'client'.padEnd(10)}${'feature'.padEnd(13)}${SERVER_NAMES.map((name) => name.padEnd(14)).join('')}`;
+  const head = `${'client'.padEnd(16)}${'feature'.padEnd(13)}${SERVER_NAMES.map((name) => name.padEnd(14)).join('')}`;
   return [head.trimEnd(), ...rows].join('\n');
 }

@@ -29,7 +29,7 @@ export interface Call {
 /** `@modelcontextprotocol/server-everything`. */
 export const EVERYTHING_PROGRAM: Program = {
   call: { name: 'echo', arguments: { message: 'grüße' }, says: /Echo: grüße/ },
-  progress: { name: 'trigger-long-running-operation', arguments: { duration: 0.3, steps: 3 } },
+  progress: { name: 'trigger-long-running-operation', arguments: { duration: 0.9, steps: 3 } },
   slow: { name: 'trigger-long-running-operation', arguments: { duration: 60, steps: 1_200 } },
   uri: 'demo://resource/static/document/features.md',
   update: { name: 'toggle-subscriber-updates', arguments: {} },

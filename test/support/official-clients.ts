@@ -10,8 +10,10 @@ import {
   StreamableHTTPClientTransport as Streamable2,
   type VersionNegotiationOptions,
 } from '@modelcontextprotocol/client';
+import { StdioClientTransport as Stdio2 } from '@modelcontextprotocol/client/stdio';
 import { Client as Client1 } from '@modelcontextprotocol/sdk/client/index.js';
 import { SSEClientTransport as Sse1 } from '@modelcontextprotocol/sdk/client/sse.js';
+import { StdioClientTransport as Stdio1 } from '@modelcontextprotocol/sdk/client/stdio.js';
 import { StreamableHTTPClientTransport as Streamable1 } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
 import {
   CreateMessageRequestSchema,
@@ -21,13 +23,21 @@ import {
 } from '@modelcontextprotocol/sdk/types.js';
 import { CLIENT_ANSWERS, CLIENT_CAPABILITIES, type ConnectedClient } from './transcript.ts';
 
-export interface ClientOptions {
-  readonly url: string;
-  readonly transport: 'streamable' | 'sse';
-  /** Bearer token; none is sent without it. */
-  readonly token?: string;
+export type ClientOptions = Connecting & {
   /** Version 2 only. */
   readonly negotiation?: VersionNegotiationOptions;
+};
+
+/** Bearer token; none is sent without it. */
+type Connecting = Launch | { readonly url: string; readonly transport: 'streamable' | 'sse'; readonly token?: string };
+
+/** A command that the client starts and speaks with on its standard input and output. */
+export interface Launch {
+  readonly transport: 'stdio';
+  readonly command: string;
+  readonly args: readonly string[];
+  /** Added to the few variables that the clients pass on by themselves. */
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 export interface Change {
@@ -40,6 +50,8 @@ export interface OfficialClient extends ConnectedClient {
   readonly changes: readonly Change[];
   /** `X-Request-Id` of every HTTP request sent so far. */
   readonly requestIds: readonly string[];
+  /** Of the command that was launched. */
+  readonly pid: number | null;
   /** The revision that was negotiated. */
   readonly revision: string | undefined;
   /** Ends the session where there is one, and the connection. */
@@ -63,14 +75,14 @@ export async function connectClient1(options: ClientOptions): Promise<OfficialCl
   client.setRequestHandler(ListRootsRequestSchema, () => record.answer('roots/list'));
   client.setNotificationHandler(LoggingMessageNotificationSchema, (message) => void record.logMessages.push(message));
   client.fallbackNotificationHandler = async (message) => void record.changes.push(message as Change);
-  const { fetch, requestIds } = makeTaggedFetch(options.token);
-  const url = new URL(options.url);
-  const transport = options.transport === 'sse' ? new Sse1(url, { fetch }) : new Streamable1(url, { fetch });
+  const { fetch, requestIds } = makeTaggedFetch('token' in options ? options.token : undefined);
+  const transport = openTransport1(options, fetch);
   await client.connect(transport);
   return {
     client,
     requestIds,
     ...record,
+    pid: transport instanceof Stdio1 ? transport.pid : null,
     revision: transport instanceof Streamable1 ? transport.protocolVersion : undefined,
     callTool: ({ onprogress, signal, ...call }) =>
       client.callTool(call, undefined, { ...(onprogress && { onprogress }), ...(signal && { signal }) }),
@@ -92,14 +104,14 @@ export async function connectClient2(options: ClientOptions): Promise<OfficialCl
   client.setRequestHandler('roots/list', () => record.answer('roots/list'));
   client.setNotificationHandler('notifications/message', (message) => void record.logMessages.push(message));
   client.fallbackNotificationHandler = async (message) => void record.changes.push(message as Change);
-  const { fetch, requestIds } = makeTaggedFetch(options.token);
-  const url = new URL(options.url);
-  const transport = options.transport === 'sse' ? new Sse2(url, { fetch }) : new Streamable2(url, { fetch });
+  const { fetch, requestIds } = makeTaggedFetch('token' in options ? options.token : undefined);
+  const transport = openTransport2(options, fetch);
   await client.connect(transport);
   return {
     client,
     requestIds,
     ...record,
+    pid: transport instanceof Stdio2 ? transport.pid : null,
     revision: client.getNegotiatedProtocolVersion(),
     callTool: ({ onprogress, signal, ...call }) =>
       client.callTool(call, { ...(onprogress && { onprogress }), ...(signal && { signal }) }),
@@ -108,6 +120,23 @@ export async function connectClient2(options: ClientOptions): Promise<OfficialCl
       await client.close();
     },
   };
+}
+
+function openTransport1(options: ClientOptions, tagged: typeof fetch): Sse1 | Stdio1 | Streamable1 {
+  if (options.transport === 'stdio') return new Stdio1(launched(options));
+  const url = new URL(options.url);
+  return options.transport === 'sse' ? new Sse1(url, { fetch: tagged }) : new Streamable1(url, { fetch: tagged });
+}
+
+function openTransport2(options: ClientOptions, tagged: typeof fetch): Sse2 | Stdio2 | Streamable2 {
+  if (options.transport === 'stdio') return new Stdio2(launched(options));
+  const url = new URL(options.url);
+  return options.transport === 'sse' ? new Sse2(url, { fetch: tagged }) : new Streamable2(url, { fetch: tagged });
+}
+
+function launched({ command, args, env = {} }: Launch) {
+  const own = { PATH: process.env['PATH'] ?? '', HOME: process.env['HOME'] ?? '' };
+  return { command, args: [...args], env: { ...own, ...env }, stderr: 'ignore' as const };
 }
 
 interface Recorder {

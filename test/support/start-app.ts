@@ -12,6 +12,8 @@ import { makeTempDir, writeFiles, type Cleanup } from './temp-dir.ts';
 import { waitFor, within } from './wait.ts';
 
 const ROOT = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
+/** Arguments of `node` that run mcproxy from source. */
+export const SOURCE_ARGS = ['--import', import.meta.resolve('tsx'), join(ROOT, 'src/main.ts')] as const;
 const START_MS_MAX = 20_000;
 const STOP_MS_MAX = 15_000;
 
@@ -136,10 +138,7 @@ interface Run {
 }
 
 function launch(args: readonly string[], options: StartOptions): Run {
-  const program =
-    options.program === 'bundle'
-      ? [join(ROOT, 'dist/mcproxy.js')]
-      : ['--import', import.meta.resolve('tsx'), join(ROOT, 'src/main.ts')];
+  const program = options.program === 'bundle' ? [join(ROOT, 'dist/mcproxy.js')] : SOURCE_ARGS;
   const cwd = options.dir ?? ROOT;
   const env = { PATH: process.env['PATH'] ?? '', HOME: cwd, ...options.env };
   const child = spawn(process.execPath, [...program, ...args], { cwd, env, stdio: 'pipe' });

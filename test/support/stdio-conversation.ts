@@ -10,7 +10,7 @@ import type { GatewayView } from '../../src/gateway/view.ts';
 import type { Entry } from '../../src/model.ts';
 import { META } from '../../src/mcp/protocol.ts';
 import type { Json } from './downstream-clients.ts';
-import { waitFor } from './wait.ts';
+import { waitFor, type WaitOptions } from './wait.ts';
 
 export type Message = Json;
 
@@ -75,7 +75,9 @@ export function openPiped(view: GatewayView): Piped {
     refusal: undefined,
     send: (message) => conversation.receive(typeof message === 'string' ? message : JSON.stringify(message)),
     answer: (id) =>
-      seen(() => lines.find((line) => line['id'] === id && !('method' in line)), `the answer to ${String(id)}`),
+      seen(() => lines.find((line) => line['id'] === id && !('method' in line)), {
+        what: `the answer to ${String(id)}`,
+      }),
   };
   return piped;
 }
@@ -106,8 +108,8 @@ export async function initialize(piped: Piped, protocolVersion = '2025-11-25', c
 }
 
 /** What the condition gives once it is there. */
-export async function seen<T>(condition: () => T | undefined, what = 'it'): Promise<T> {
-  const found = await waitFor(condition, { what });
-  if (found === undefined) throw new Error(`${what} is not there`);
+export async function seen<T>(condition: () => T | undefined, options: WaitOptions = {}): Promise<T> {
+  const found = await waitFor(condition, options);
+  if (found === undefined) throw new Error(`${options.what ?? 'it'} is not there`);
   return found;
 }
