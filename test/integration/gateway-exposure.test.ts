@@ -167,7 +167,7 @@ verifies(
     const app = await start(t, behind, { files: 'prefix: files', web: 'prefix: web' });
     const { sessionId } = await openSession(app.url, 'alice');
     const session = await openSession(app.url, 'alice', { sessionId });
-    const pid = async (): Promise<unknown> => (await peersOf(app)).find(({ server }) => server === 'files')?.state.pid;
+    const pid = async (): Promise<unknown> => (await peersOf(app)).find(({ server }) => server === 'files')?.pid;
     assert.ok((await session.toolNames()).includes('files__write_file'));
     const before = await pid();
     assert.ok(before !== undefined);

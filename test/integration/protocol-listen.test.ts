@@ -191,8 +191,8 @@ verifies(
     const { params } = await heard.until('the confirmation', isMethod(ACKNOWLEDGED));
     assert.deepEqual(params.notifications.resourceSubscriptions, ['test://watched-resource']);
     const peer = (await peersOf(app)).find(({ server }) => server === 'fix');
-    assert.ok(peer?.state.pid !== undefined);
-    process.kill(peer.state.pid, 'SIGKILL');
+    assert.ok(typeof peer?.pid === 'number');
+    process.kill(peer.pid, 'SIGKILL');
     await heard.until('the change', isMethod('notifications/tools/list_changed'));
     await heard.until('the update that may have been missed', isMethod('notifications/resources/updated'));
     const before = heard.messages.length;

@@ -8,6 +8,7 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { askSocket } from '../../src/app/admin-client.ts';
+import type { MemberStatus } from '../../src/model.ts';
 import { BOTH, eventsOf, request, type Json } from './downstream-clients.ts';
 import { send, type Answer } from './http-client.ts';
 import { digestOf } from './proxied-app.ts';
@@ -90,20 +91,11 @@ export function toldBy({ response }: Reply): { server: string; who: string; pid:
   return JSON.parse(response['result'].content[0].text) as ReturnType<typeof toldBy>;
 }
 
-/** A row of `mcproxy status`: one connection to a server. */
-export interface PeerRow {
-  readonly server: string;
-  /** Null when all share it. */
-  readonly principal: string | null;
-  readonly state: { readonly state: string; readonly pid?: number };
-  /** In progress. */
-  readonly calls: number;
-}
-
-export async function peersOf(app: RunningApp): Promise<PeerRow[]> {
+/** Rows of `mcproxy status`: the servers that were opened, for all or for one user. */
+export async function peersOf(app: RunningApp): Promise<MemberStatus[]> {
   const asked = await askSocket(join(app.dir, 'admin.sock'), { method: 'GET', target: '/status' });
   assert.ok(asked.kind === 'answer', JSON.stringify(asked));
-  return (asked.body as { peers: PeerRow[] }).peers;
+  return (asked.body as { servers: MemberStatus[] }).servers;
 }
 
 /** Waits until the tools of a user are these, in any order. */
