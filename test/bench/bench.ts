@@ -1,11 +1,11 @@
 /**
- * `npm run bench`: the upstream alone, a bare proxy and mcproxy in one run, interleaved.
+ * `npm run bench`: what mcproxy costs on the path of bytes (the relay) and on the path of messages (the gateway).
  *
- *   npm run bench -- [--rounds N] [--seconds S] [--without-mcproxy]
- *   npm run bench -- --profile [--connections N]
+ *   npm run bench -- [--relay] [--gateway] [--rounds N] [--seconds S] [--without-mcproxy]
+ *   npm run bench -- --profile [--gateway [--target mcproxy-pipe|mcproxy-http]] [--connections N]
  *                                  mcproxy alone under 16 connections with --cpu-prof, and where its time went
  *
- * Prints a table and writes test/bench/results/latest.json. It asserts nothing about time; it stops when an answer
+ * Prints tables and writes test/bench/results/latest.json. It asserts nothing about time; it stops when an answer
  * is wrong or the access log does not have one line per request. README.md says how to read the figures.
  */
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
@@ -13,76 +13,108 @@ import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { cpuSecondsOf, residentMegabytesOf, startLoadGenerator, type LoadGenerator } from './processes.ts';
+import { measureMemory, measureStart } from './gateway-figures.ts';
+import { gatewayTargets, startGateway } from './gateway-targets.ts';
+import { compareInTurns, measure } from './measure.ts';
+import { residentMegabytesOf } from './proc.ts';
+import { startLoadGenerator } from './processes.ts';
 import { formatProfile } from './profile.ts';
-import { formatReport, ratiosOf, rowsOf, type Memory, type Sample } from './report.ts';
-import { bundleParts, startBareProxy, startMcproxy, startUpstream, type Target } from './targets.ts';
+import { formatFigures, formatReport, ratiosOf, rowsOf, type Figures, type Pair, type Sample } from './report.ts';
+import { bundleParts, startBareProxy, startRelay, startUpstream, type Target } from './targets.ts';
 
-const CONNECTIONS = [1, 16, 128] as const;
-const WARM_UP_MS = 700;
 const RESULTS = fileURLToPath(new URL('results', import.meta.url));
+const RELAY_PAIRS: readonly Pair[] = [
+  ['mcproxy', 'bare'],
+  ['mcproxy', 'direct'],
+  ['bare', 'direct'],
+];
+const GATEWAY_PAIRS: readonly Pair[] = [
+  ['mcproxy-pipe', 'pipe'],
+  ['mcproxy-http', 'http'],
+];
 
 const { values: options } = parseArgs({
   options: {
     rounds: { type: 'string', default: '5' },
     seconds: { type: 'string', default: '2' },
+    relay: { type: 'boolean', default: false },
+    gateway: { type: 'boolean', default: false },
     profile: { type: 'boolean', default: false },
+    target: { type: 'string', default: 'mcproxy-pipe' },
     connections: { type: 'string', default: '16' },
     'without-mcproxy': { type: 'boolean', default: false },
   },
 });
+const rounds = Number(options.rounds);
 const measureMs = Number(options.seconds) * 1000;
 const directory = mkdtempSync(path.join(os.tmpdir(), 'mcproxy-bench-'));
 const open: { stop(): Promise<void> }[] = [];
 try {
-  await (options.profile ? profile() : compare());
+  await main();
 } finally {
   for (const one of open.toReversed()) await one.stop();
   rmSync(directory, { recursive: true });
 }
 
-async function compare(): Promise<void> {
+interface Part {
+  readonly samples: readonly Sample[];
+  readonly pairs: readonly Pair[];
+  readonly figures: Readonly<Record<string, Figures>>;
+}
+
+async function main(): Promise<void> {
+  if (options.profile) return profile();
+  const both = options.relay === options.gateway;
+  const parts: Record<string, Part> = {};
+  if (both || options.relay) parts['relay'] = print(await compareRelay());
+  if (both || options.gateway) parts['gateway'] = print(await compareGateway());
+  writeResults(parts);
+}
+
+async function compareRelay(): Promise<Part> {
   const part = bundleParts(directory);
   const upstream = await opened(startUpstream(part('upstream')));
-  const targets = [upstream, await opened(startBareProxy(part('bare-proxy'), upstream.listener))];
-  if (!options['without-mcproxy']) targets.push(await opened(startMcproxy({ directory, upstream: upstream.listener })));
-  const generator = startLoadGenerator(part('load'));
-  open.push(generator);
+  const upstreamPort = portOf(upstream);
+  const targets = [upstream, await opened(startBareProxy(part('bare-proxy'), upstreamPort))];
+  if (!options['without-mcproxy']) targets.push(await opened(startRelay({ directory, upstreamPort })));
+  const generator = await opened(startLoadGenerator(part('load')));
+  const resident = (): Figures =>
+    Object.fromEntries(targets.map(({ name, pid = 0 }) => [name, residentMegabytesOf(pid)]));
 
-  const idle = targets.map(({ listener }) => residentMegabytesOf(listener.pid));
-  const samples: Sample[] = [];
-  for (let round = 0; round < Number(options.rounds); round += 1) {
-    for (const connections of CONNECTIONS) {
-      // Every round begins with another target, so that none always runs on a rested or a tired machine.
-      for (const target of rotate(targets, round)) {
-        samples.push(await measure(generator, target, { connections, round }));
-      }
-    }
-    console.error(`round ${round + 1} of ${options.rounds} done`);
-  }
-  const memory = targets.map(({ name, listener }, index) => ({
-    target: name,
-    idleMegabytes: idle[index] ?? Number.NaN,
-    loadedMegabytes: residentMegabytesOf(listener.pid),
-  }));
-  console.log(formatReport(samples, memory));
-  writeResults(samples, memory);
+  const idle = resident();
+  const samples = await compareInTurns(targets, { generator, rounds, measureMs });
+  const figures = { 'resident idle MB': idle, 'after load MB': resident() };
+  await closeAll();
+  return { samples, pairs: RELAY_PAIRS, figures };
+}
+
+async function compareGateway(): Promise<Part> {
+  const part = bundleParts(directory);
+  const server = part('mcp-server');
+  const memory = await measureMemory(server, { directory });
+  const start = await measureStart({ directory }, rounds);
+  const gateway = await startGateway(server, { directory });
+  open.push(gateway.mcproxy, gateway.remote);
+  const targets = await gatewayTargets(server, gateway);
+  const generator = await opened(startLoadGenerator(part('load')));
+  const samples = await compareInTurns(targets, { generator, rounds, measureMs });
+  const after = { 'after load MB': residentMegabytesOf(gateway.mcproxy.pid) };
+  await closeAll();
+  return { samples, pairs: GATEWAY_PAIRS, figures: { memory: { ...memory, ...after }, start } };
 }
 
 async function profile(): Promise<void> {
   const part = bundleParts(directory);
-  const upstream = await opened(startUpstream(part('upstream')));
   const profiles = path.join(RESULTS, 'profile');
   rmSync(profiles, { recursive: true, force: true });
   const nodeArgs = ['--cpu-prof', `--cpu-prof-dir=${profiles}`];
-  const mcproxy = await startMcproxy({ directory, upstream: upstream.listener, nodeArgs });
-  const generator = startLoadGenerator(part('load'));
-  open.push(generator);
+  const target = await startProfiled(part, nodeArgs);
+  const generator = await opened(startLoadGenerator(part('load')));
   try {
-    await measure(generator, mcproxy, { connections: Number(options.connections), round: 0 });
+    await measure(target, { generator, measureMs, connections: Number(options.connections), round: 0 });
   } finally {
     // V8 writes the profile when the process ends by itself, which SIGTERM asks for.
-    await mcproxy.listener.stop();
+    await target.stop();
   }
   const file = readdirSync(profiles).find((name) => name.endsWith('.cpuprofile'));
   if (file === undefined) throw new Error('no profile was written: mcproxy did not end by itself on SIGTERM');
@@ -90,59 +122,48 @@ async function profile(): Promise<void> {
   console.log(`\n${path.join(profiles, file)} (open it in Chrome's Performance panel)`);
 }
 
-async function measure(
-  generator: LoadGenerator,
-  target: Target,
-  { connections, round }: { connections: number; round: number },
-): Promise<Sample> {
-  const { pid, port } = target.listener;
-  const entriesBefore = target.countEntries?.();
-  const warmUp = { port, request: target.request, connections, warmUpMs: WARM_UP_MS, measureMs: 0 };
-  const warmedUp = await generator.run(warmUp);
-  // The process's CPU time is read around the whole job, and divided by all of its requests.
-  const cpuBefore = cpuSecondsOf(pid);
-  const result = await generator.run({ ...warmUp, warmUpMs: 0, measureMs });
-  const cpuSeconds = cpuSecondsOf(pid) - cpuBefore;
-  const sent = warmedUp.sent + result.sent;
-  if (entriesBefore !== undefined && target.countEntries?.() !== entriesBefore + sent) {
-    throw new Error(`the access log has ${target.countEntries?.()} lines, not ${entriesBefore + sent}`);
+async function startProfiled(part: ReturnType<typeof bundleParts>, nodeArgs: readonly string[]): Promise<Target> {
+  if (!options.gateway) {
+    const upstream = await opened(startUpstream(part('upstream')));
+    return startRelay({ directory, upstreamPort: portOf(upstream), nodeArgs });
   }
-  return {
-    target: target.name,
-    connections,
-    round,
-    requestsPerSecond: result.requests / result.seconds,
-    p50Ms: result.p50Ms,
-    p99Ms: result.p99Ms,
-    cpuPer1000: (cpuSeconds / result.sent) * 1000,
-    busy: cpuSeconds / result.seconds,
-    generatorBusy: result.cpuSeconds / result.seconds,
-  };
+  const gateway = await startGateway(part('mcp-server'), { directory, nodeArgs });
+  open.push(gateway.remote);
+  const targets = await gatewayTargets(part('mcp-server'), gateway);
+  const target = targets.find(({ name }) => name === options.target);
+  if (target === undefined) throw new Error(`--target: one of ${targets.map(({ name }) => name).join(', ')}`);
+  return { ...target, stop: () => gateway.mcproxy.stop() };
 }
 
-function writeResults(samples: readonly Sample[], memory: readonly Memory[]): void {
+function print(part: Part): Part {
+  console.log(`${formatReport(part.samples, part.pairs)}\n\n${formatFigures(part.figures)}\n`);
+  return part;
+}
+
+function writeResults(parts: Readonly<Record<string, Part>>): void {
   mkdirSync(RESULTS, { recursive: true });
   const file = path.join(RESULTS, 'latest.json');
   const machine = { node: process.version, cores: os.availableParallelism(), cpu: os.cpus()[0]?.model ?? '' };
-  const report = {
-    date: new Date().toISOString(),
-    machine,
-    rows: rowsOf(samples),
-    ratios: ratiosOf(samples),
-    memory,
-    samples,
-  };
+  const results = Object.entries(parts).map(([name, { samples, pairs, figures }]) => {
+    return [name, { rows: rowsOf(samples), ratios: ratiosOf(samples, pairs), figures, samples }] as const;
+  });
+  const report = { date: new Date().toISOString(), machine, ...Object.fromEntries(results) };
   writeFileSync(file, `${JSON.stringify(report, null, 2)}\n`);
   console.error(`written to ${path.relative(process.cwd(), file)}`);
 }
 
-async function opened(starting: Promise<Target>): Promise<Target> {
-  const target = await starting;
-  open.push(target.listener);
-  return target;
+async function opened<T extends { stop(): Promise<void> }>(starting: T | Promise<T>): Promise<T> {
+  const one = await starting;
+  open.push(one);
+  return one;
 }
 
-function rotate<T>(items: readonly T[], by: number): T[] {
-  const start = by % items.length;
-  return [...items.slice(start), ...items.slice(0, start)];
+/** One part ends before the next begins, so that nobody's processes disturb. */
+async function closeAll(): Promise<void> {
+  // oxlint-disable-next-line no-await-in-loop -- the last first
+  for (const one of open.splice(0).toReversed()) await one.stop();
+}
+
+function portOf({ via }: Target): number {
+  return 'port' in via ? via.port : 0;
 }

@@ -1,18 +1,14 @@
 /**
- * The processes of a benchmark run and what the kernel says about them.
+ * The processes of a benchmark run.
  *
  * Everything measured runs as plain JavaScript in a process of its own: the TypeScript sources are bundled into a
- * temporary directory first, so that no loader adds to anybody's memory or start. CPU time and resident memory come
- * from /proc, which counts all threads of the process (garbage collection and compilation included).
+ * temporary directory first, so that no loader adds to anybody's memory or start.
  */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import type { LoadJob, LoadResult } from './load.ts';
 
-/** `sysconf(_SC_CLK_TCK)`: 100 on every Linux that Node runs on. */
-const TICKS_PER_SECOND = 100;
 const READY_MS_MAX = 30_000;
 const STOP_MS_MAX = 5_000;
 const STDERR_CHARS_MAX = 8_000;
@@ -63,19 +59,6 @@ export function startLoadGenerator(script: string): LoadGenerator {
     },
     stop: () => stopProcess(child),
   };
-}
-
-/** CPU seconds (user and system, all threads) since the process began. */
-export function cpuSecondsOf(pid: number): number {
-  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-  // The second field is the command in parentheses and may hold anything; utime and stime are fields 14 and 15.
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
-}
-
-export function residentMegabytesOf(pid: number): number {
-  const kibibytes = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
-  return Number(kibibytes) / 1024;
 }
 
 async function stopProcess(child: ChildProcess): Promise<void> {

@@ -1,13 +1,11 @@
 /**
- * From samples to figures: medians over the rounds, ratios paired within a round, one table, one JSON file.
+ * From samples to figures: medians over the rounds, ratios paired within a round, tables.
  *
  * A ratio compares two targets in the same round, seconds apart, and the median is taken of the ratios: a machine
  * that slows down halfway through hits both sides.
  */
-import type { Target } from './targets.ts';
-
 export interface Sample {
-  readonly target: Target['name'];
+  readonly target: string;
   readonly connections: number;
   readonly round: number;
   readonly requestsPerSecond: number;
@@ -20,67 +18,68 @@ export interface Sample {
   readonly generatorBusy: number;
 }
 
-export interface Memory {
-  readonly target: Target['name'];
-  readonly idleMegabytes: number;
-  readonly loadedMegabytes: number;
-}
-
 type Figure = 'requestsPerSecond' | 'p50Ms' | 'p99Ms' | 'cpuPer1000' | 'busy' | 'generatorBusy';
 
 export interface Row extends Readonly<Record<Figure, number>> {
-  readonly target: Target['name'];
+  readonly target: string;
   readonly connections: number;
 }
 
+/** Two targets to compare: what is looked at, and against what. */
+export type Pair = readonly [target: string, against: string];
+
 export interface Ratio {
   readonly connections: number;
+  readonly pair: string;
   readonly requestsPerSecond: number;
   readonly cpu: number;
   readonly addedP50Ms: number;
   readonly addedP99Ms: number;
-  readonly bareAddedP50Ms: number;
-  readonly bareAddedP99Ms: number;
 }
+
+/** Figures by what they are of. */
+export type Figures = Readonly<Record<string, number>>;
 
 const FIGURES: readonly Figure[] = ['requestsPerSecond', 'p50Ms', 'p99Ms', 'cpuPer1000', 'busy', 'generatorBusy'];
 
 export function rowsOf(samples: readonly Sample[]): Row[] {
   const keys = new Map(samples.map((sample) => [`${sample.connections} ${sample.target}`, sample]));
-  return [...keys.values()].map(({ target, connections }) => {
+  const rows = [...keys.values()].map(({ target, connections }) => {
     const own = samples.filter((sample) => sample.target === target && sample.connections === connections);
     const figures = FIGURES.map((figure) => [figure, median(own.map((sample) => sample[figure]))]);
     return { target, connections, ...(Object.fromEntries(figures) as Record<Figure, number>) };
   });
+  return rows.toSorted((one, other) => one.connections - other.connections);
 }
 
-/** mcproxy against the bare proxy (ratios) and both against the upstream itself (added latency). */
-export function ratiosOf(samples: readonly Sample[]): Ratio[] {
-  const levels = [...new Set(samples.flatMap((one) => (one.target === 'mcproxy' ? [one.connections] : [])))];
-  return levels.map((connections) => {
-    const rounds = [...new Set(samples.map(({ round }) => round))];
-    const pick = (target: Target['name'], round: number): Sample | undefined =>
-      samples.find((one) => one.target === target && one.round === round && one.connections === connections);
-    const paired = (combine: (of: Record<Target['name'], Sample>) => number): number =>
-      median(
-        rounds.flatMap((round) => {
-          const [direct, bare, mcproxy] = [pick('direct', round), pick('bare', round), pick('mcproxy', round)];
-          return direct && bare && mcproxy ? [combine({ direct, bare, mcproxy })] : [];
-        }),
-      );
-    return {
-      connections,
-      requestsPerSecond: paired(({ mcproxy, bare }) => mcproxy.requestsPerSecond / bare.requestsPerSecond),
-      cpu: paired(({ mcproxy, bare }) => mcproxy.cpuPer1000 / bare.cpuPer1000),
-      addedP50Ms: paired(({ mcproxy, direct }) => mcproxy.p50Ms - direct.p50Ms),
-      addedP99Ms: paired(({ mcproxy, direct }) => mcproxy.p99Ms - direct.p99Ms),
-      bareAddedP50Ms: paired(({ bare, direct }) => bare.p50Ms - direct.p50Ms),
-      bareAddedP99Ms: paired(({ bare, direct }) => bare.p99Ms - direct.p99Ms),
-    };
-  });
+export function ratiosOf(samples: readonly Sample[], pairs: readonly Pair[]): Ratio[] {
+  const levels = [...new Set(samples.map(({ connections }) => connections))];
+  const rounds = [...new Set(samples.map(({ round }) => round))];
+  return levels.flatMap((connections) =>
+    pairs.flatMap(([target, against]) => {
+      const pick = (name: string, round: number): Sample | undefined =>
+        samples.find((one) => one.target === name && one.round === round && one.connections === connections);
+      const both = rounds.flatMap((round) => {
+        const [one, other] = [pick(target, round), pick(against, round)];
+        return one !== undefined && other !== undefined ? [{ one, other }] : [];
+      });
+      if (both.length === 0) return [];
+      const paired = (combine: (of: { one: Sample; other: Sample }) => number): number => median(both.map(combine));
+      return [
+        {
+          connections,
+          pair: `${target} : ${against}`,
+          requestsPerSecond: paired(({ one, other }) => one.requestsPerSecond / other.requestsPerSecond),
+          cpu: paired(({ one, other }) => one.cpuPer1000 / other.cpuPer1000),
+          addedP50Ms: paired(({ one, other }) => one.p50Ms - other.p50Ms),
+          addedP99Ms: paired(({ one, other }) => one.p99Ms - other.p99Ms),
+        },
+      ];
+    }),
+  );
 }
 
-export function formatReport(samples: readonly Sample[], memory: readonly Memory[]): string {
+export function formatReport(samples: readonly Sample[], pairs: readonly Pair[]): string {
   const rows = rowsOf(samples).map((row) => [
     String(row.connections),
     row.target,
@@ -91,21 +90,25 @@ export function formatReport(samples: readonly Sample[], memory: readonly Memory
     `${(row.busy * 100).toFixed(0)}%`,
     `${(row.generatorBusy * 100).toFixed(0)}%`,
   ]);
-  const ratios = ratiosOf(samples).map((ratio) => [
+  const ratios = ratiosOf(samples, pairs).map((ratio) => [
     String(ratio.connections),
-    `${ratio.requestsPerSecond.toFixed(2)} ×`,
-    `${ratio.cpu.toFixed(2)} ×`,
-    `${ratio.addedP50Ms.toFixed(3)} (${ratio.bareAddedP50Ms.toFixed(3)})`,
-    `${ratio.addedP99Ms.toFixed(3)} (${ratio.bareAddedP99Ms.toFixed(3)})`,
+    ratio.pair,
+    ratio.requestsPerSecond.toFixed(2),
+    ratio.cpu.toFixed(2),
+    ratio.addedP50Ms.toFixed(3),
+    ratio.addedP99Ms.toFixed(3),
   ]);
-  const sizes = memory.map((one) => [one.target, one.idleMegabytes.toFixed(1), one.loadedMegabytes.toFixed(1)]);
   return [
     formatTable(['conns', 'target', 'req/s', 'p50 ms', 'p99 ms', 'CPU s/1000', 'busy', 'generator'], rows),
-    ratios.length === 0
-      ? '(no ratios: mcproxy did not run)'
-      : formatTable(['conns', 'req/s vs bare', 'CPU vs bare', 'added p50 ms (bare)', 'added p99 ms (bare)'], ratios),
-    formatTable(['target', 'RSS idle MB', 'RSS after load MB'], sizes),
+    formatTable(['conns', 'ratio', 'req/s', 'CPU', 'added p50 ms', 'added p99 ms'], ratios),
   ].join('\n\n');
+}
+
+export function formatFigures(groups: Readonly<Record<string, Figures>>): string {
+  const rows = Object.entries(groups).flatMap(([group, figures]) =>
+    Object.entries(figures).map(([name, value]) => [group, name, value.toFixed(1)]),
+  );
+  return formatTable(['', 'figure', 'value'], rows);
 }
 
 export function formatTable(header: readonly string[], rows: readonly (readonly string[])[]): string {
@@ -115,7 +118,7 @@ export function formatTable(header: readonly string[], rows: readonly (readonly 
   return [line(header), `|${widths.map((width) => '-'.repeat(width + 2)).join('|')}|`, ...rows.map(line)].join('\n');
 }
 
-function median(values: readonly number[]): number {
+export function median(values: readonly number[]): number {
   const sorted = values.toSorted((one, other) => one - other);
   const middle = sorted.length >> 1;
   const [low = Number.NaN, high = Number.NaN] = [sorted[sorted.length % 2 === 0 ? middle - 1 : middle], sorted[middle]];

@@ -11,7 +11,7 @@ import { once } from 'node:events';
 import { performance } from 'node:perf_hooks';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
-import { residentMegabytesOf } from '../bench/processes.ts';
+import { residentMegabytesOf } from '../bench/proc.ts';
 import { openSession } from '../support/message-app.ts';
 import { digestOf } from '../support/proxied-app.ts';
 import { extraServers, installExtraServers, localServers, type RealServer } from '../support/real-servers.ts';
