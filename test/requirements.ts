@@ -144,6 +144,7 @@ const RELOAD = {
   'reload.admin-socket': '`mcproxy reload` reloads, waits and prints what changed.',
   'reload.dry-run': '`mcproxy reload --dry-run` prints what would change and changes nothing.',
   'reload.broken-keeps-old': 'A broken file keeps the old configuration and says so.',
+  'reload.emptied': 'A file that had content and is empty keeps the old configuration and says so.',
   'reload.readyz': '/readyz says when the files are broken.',
   'reload.revoked-token': 'A revoked token is refused after the reload.',
   'reload.revoked-streams-closed': 'Open streams of a revoked token are closed.',
@@ -269,6 +270,7 @@ const GATEWAY = {
   'gateway.servers.path':
     'Commands, and servers of another transport than the path, are translated; all else is relayed.',
   'gateway.servers.state-key': 'The key of sessions is kept where only its owner can read it, else it is not used.',
+  'gateway.soak': 'Sessions, streams, calls, crashes and reloads leave no descriptor, child, timer or call behind.',
   'gateway.real-servers':
     'Published servers behind one endpoint list every tool once, as they gave it, and answer calls, whatever others do.',
 } as const;

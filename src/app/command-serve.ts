@@ -29,7 +29,8 @@ import {
 } from './command.ts';
 import { startDemo, type Demo } from './demo.ts';
 import { openDiagnostics, sealingKey } from './process.ts';
-import { loadConfig, refuseGone, type LoadedConfig } from './load.ts';
+import { loadConfig, type LoadedConfig } from './load.ts';
+import { readAgain } from './read-again.ts';
 import type { ReloadOptions, ReloadResult } from './reload.ts';
 import { problemsText } from './report.ts';
 import { stackOf } from './stack.ts';
@@ -127,7 +128,7 @@ async function start(invocation: Invocation, beginning: Beginning): Promise<Runn
     startId: randomBytes(6).toString('hex'),
     stateKey: sealingKey(invocation.env, diag),
     ambientEnv: invocation.env,
-    load: async () => whenGone(await loadFiles(invocation), demo),
+    load: readAgain(first, async () => withDemo(await loadFiles(invocation), demo)),
     onLostEntries: (lines) => void invocation.stderr.write(lines),
     onFiles: (files) => void watch?.update(files),
   });
@@ -233,6 +234,6 @@ function loadFiles(invocation: Invocation): Promise<LoadedConfig> {
 }
 
 /** The demo stays the demo while there are no files. */
-function whenGone(loaded: LoadedConfig, demo: Demo | undefined): LoadedConfig {
-  return demo !== undefined && loaded.demo ? { ...loaded, config: demo.config } : refuseGone(loaded);
+function withDemo(loaded: LoadedConfig, demo: Demo | undefined): LoadedConfig {
+  return demo !== undefined && loaded.demo ? { ...loaded, config: demo.config, demo: false } : loaded;
 }

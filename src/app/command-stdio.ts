@@ -20,7 +20,8 @@ import { startApp, type App } from './app.ts';
 import { CLOCK } from './clock.ts';
 import { EXIT, FILE_OPTIONS, exitCodeOf, flagOption, listOption, textOption, usageError } from './command.ts';
 import type { Command, Invocation } from './command.ts';
-import { loadConfig, refuseGone, type LoadedConfig } from './load.ts';
+import { loadConfig, type LoadedConfig } from './load.ts';
+import { readAgain } from './read-again.ts';
 import { openDiagnostics } from './process.ts';
 import { problemsText } from './report.ts';
 import { catchSignals, type Signals } from './signals.ts';
@@ -216,13 +217,14 @@ async function sourceOfFiles(invocation: Invocation): Promise<Source | number> {
     return usageError(invocation.stderr, 'there is no configuration; name it with --config, or a server with --url');
   const wrong = choiceProblem(first.config, chosen);
   if (wrong !== undefined) return usageError(invocation.stderr, wrong);
+  const read = readAgain(first, () => loadFiles(invocation));
   return {
     config: narrowConfig(first.config, chosen),
     serverName: chosen.serverName,
     stateKey: loadStateKey(invocation.env).key,
     files: first,
     async load() {
-      const loaded = refuseGone(await loadFiles(invocation));
+      const loaded = await read();
       return loaded.config === undefined ? loaded : { ...loaded, config: narrowConfig(loaded.config, chosen) };
     },
   };

@@ -110,16 +110,6 @@ export async function loadConfig(options: LoadOptions): Promise<LoadedConfig> {
   };
 }
 
-/** All files gone is no wish to serve nobody: whoever runs keeps what it has. */
-export function refuseGone(loaded: LoadedConfig): LoadedConfig {
-  if (!loaded.demo) return loaded;
-  const problem = fileProblem(loaded.files[0] ?? '', {
-    text: 'the configuration files are gone',
-    fix: 'put them back',
-  });
-  return { ...loaded, config: undefined, problems: [problem] };
-}
-
 /** Which role a file has by its name; any other name is a configuration. */
 export function roleOf(path: string): Role {
   return /^tokens\.(ya?ml|json)$/.test(basename(path)) ? 'tokens' : 'config';
@@ -277,7 +267,8 @@ function exposedSecrets(
   return problems;
 }
 
-function fileProblem(file: string, found: { text: string; fix: string; line?: number | undefined }): Problem {
+/** A problem with a file as a whole. */
+export function fileProblem(file: string, found: { text: string; fix: string; line?: number | undefined }): Problem {
   const position = found.line === undefined ? undefined : { line: found.line, column: 1 };
   return { severity: 'error', file, position, excerpt: undefined, text: found.text, fix: found.fix };
 }

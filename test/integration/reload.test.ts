@@ -261,6 +261,20 @@ verifies('reload.others-untouched', 'a call to a server that is removed finishes
   assert.equal((await call(app.url, 'alice', { server: 'other' })).status, 200);
 });
 
+verifies('reload.emptied', 'a file that is emptied, as while it is written, changes nothing', async (t) => {
+  const fixture = await start(t, ['alice']);
+  const { app, upstream } = fixture;
+  writeFileSync(join(app.dir, 'tokens.yml'), '');
+  await told(app, /tokens\.yml.*the file is empty now/s);
+  assert.equal(await statusOf(app, 'alice'), 200);
+  assert.equal((await send(`${app.url}/readyz`)).status, 503);
+  writeFileSync(join(app.dir, 'tokens.yml'), tokensFile(['alice', 'bob'], upstream.url));
+  await becomes(app, 'bob', 200);
+  assert.equal((await send(`${app.url}/readyz`)).status, 200);
+  writeFileSync(join(app.dir, 'tokens.yml'), '# nobody\n');
+  await becomes(app, 'alice', 401);
+});
+
 verifies(
   'reload.others-untouched',
   'a changed path of the log is followed, the old file keeps what is in it',
