@@ -143,6 +143,8 @@ export const CHILD_KILL_MS_MAX = 1 * SECOND;
 export const CHILD_DRAIN_MS_MAX = 500;
 /** How often a process group whose leader has ended is looked at; the system does not tell when it is empty. */
 export const CHILD_GROUP_POLL_MS = 25;
+/** Lines that leave in one write, unless one alone is longer: what a pipe takes at once. */
+export const CHILD_WRITE_BYTES_MAX = 64 * KIB;
 /** Messages that wait for a child to read its stdin; must hold one of the longest. */
 export const CHILD_INPUT_BYTES_MAX = 2 * STDIO_LINE_BYTES_MAX;
 /** Text of a child for the diagnostic log. Twice what the log shows after redaction, so that no cut secret shows. */
