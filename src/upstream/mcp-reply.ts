@@ -46,7 +46,9 @@ export function readEventStream({ server }: Reading, answer: HttpAnswer, events:
     end(undefined);
   });
   head.on('error', (error) => end(failureOf(server.name, error)));
-  head.on('close', () => end(cutError(server.name)));
+  head.on('close', () => {
+    if (!over) end(cutError(server.name));
+  });
 }
 
 /** The messages of an event's data; none for an event that carries no message. */
@@ -87,7 +89,10 @@ function readBody(head: IncomingMessage, serverName: string, bytesMax: number): 
     });
     head.on('end', () => resolve(Buffer.concat(chunks)));
     head.on('error', (error) => reject(failureOf(serverName, error)));
-    head.on('close', () => reject(cutError(serverName)));
+    // After its end as well, where an error object would be made for nobody.
+    head.on('close', () => {
+      if (!head.readableEnded) reject(cutError(serverName));
+    });
   });
 }
 

@@ -144,6 +144,7 @@ class StreamableChannel implements MessageChannel {
     readMessages(this.#remote, answer).then(
       (messages) => {
         for (const message of messages ?? []) this.#deliver(posting, message);
+        if (posting.done) return;
         const text = `server ${this.#remote.server.name} answered with something that is not the response`;
         this.#lose(posting, new ProxyError('UPSTREAM_PROTOCOL', text));
       },
