@@ -351,6 +351,7 @@ class RunningApp implements App {
       members: this.#messages.status(),
       nameConflicts: this.#messages.conflicts(),
       openExchanges: this.#serve.open.size,
+      sessions: this.#messages.sessionCount,
       entries: this.#seq,
       entriesLost: this.#log.lostCount,
       reloads: this.#reloadCount,

@@ -62,6 +62,8 @@ export interface MessagePath {
   status(): readonly MemberStatus[];
   /** As in `Gateway.conflicts`. */
   conflicts(): readonly JsonObject[];
+  /** Sessions of older revisions that have a state in memory. */
+  readonly sessionCount: number;
   /** Ends all streams with their closing results. */
   drain(): void;
   close(): Promise<void>;
@@ -113,6 +115,9 @@ export function openMessagePath(options: MessagePathOptions): MessagePath {
     endPrincipal: (principalId) => downstream.endPrincipal(principalId),
     status: () => gateway.status(),
     conflicts: () => gateway.conflicts(),
+    get sessionCount() {
+      return downstream.sessionCount;
+    },
     drain: () => downstream.close(),
     close: () => gateway.close(),
   };

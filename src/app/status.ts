@@ -22,6 +22,8 @@ export interface ServiceState {
   /** Names of tools and prompts that had to give way to another server's. */
   readonly nameConflicts: readonly JsonObject[];
   readonly openExchanges: number;
+  /** Of older revisions, with a state in memory. */
+  readonly sessions: number;
   readonly entries: number;
   readonly entriesLost: number;
   readonly reloads: number;
@@ -40,6 +42,7 @@ export function statusOf(state: ServiceState): Readonly<Record<string, unknown>>
     name_conflicts: state.nameConflicts,
     users: config.principals.length,
     open_exchanges: state.openExchanges,
+    sessions: state.sessions,
     entries: state.entries,
     entries_lost: state.entriesLost,
     reloads: state.reloads,

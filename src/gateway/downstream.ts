@@ -16,6 +16,8 @@ import { serveStreamable } from './streamable.ts';
 export type { DownstreamContext, DownstreamTarget } from './downstream-context.ts';
 
 export interface Downstream {
+  /** Sessions of older revisions that have a state in memory. */
+  readonly sessionCount: number;
   /** Answers the exchange in every case. */
   serve(exchange: Exchange, target: DownstreamTarget & { readonly part: 'mcp' | 'sse' | 'messages' }): void;
   /** Ends all streams that wait for nobody, with their closing results; calls in progress may finish. */
@@ -42,6 +44,9 @@ export function createDownstream(context: DownstreamContext): Downstream {
   }
 
   return {
+    get sessionCount() {
+      return sessions.count + legacySse.count;
+    },
     serve(exchange, target) {
       const post = { exchange, target, context, listens, bodies, onNoSession: () => tellOnce(target.principal.id) };
       if (target.part === 'mcp') return serveStreamable(post, sessions);

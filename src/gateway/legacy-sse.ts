@@ -29,6 +29,7 @@ import { closeSession, createSession, type Session, type SessionOwner } from './
 import { createShares, type Shares } from './shares.ts';
 
 export interface LegacySse {
+  readonly count: number;
   /** GET: opens the stream. */
   open(post: DownstreamPost): void;
   /** POST to the announced endpoint. */
@@ -85,6 +86,9 @@ export function createLegacySse(context: DownstreamContext): LegacySse {
   }
 
   return {
+    get count() {
+      return conversations.size;
+    },
     open,
     receive(post) {
       const { exchange } = post;

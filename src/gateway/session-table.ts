@@ -10,17 +10,25 @@ import type { Clock } from '../model.ts';
 import { closeSession, type Session } from './session.ts';
 import { createShares } from './shares.ts';
 
+export interface HeldSession {
+  readonly session: Session;
+  readonly usedMs: number;
+  /** Wall time until which its id is good. */
+  readonly endMs: number;
+}
+
 export interface HeldSessions {
-  find(id: string): Session | undefined;
-  /** Holds the session as the one used last. */
-  use(id: string, session: Session): void;
+  readonly count: number;
+  find(id: string): HeldSession | undefined;
+  /** Holds the session as the one used last. @param endMs wall time until which its id is good */
+  use(id: string, session: Session, endMs: number): void;
   letGo(chosen: (id: string, session: Session) => boolean, reason: string): void;
   all(): Session[];
 }
 
 export function createHeldSessions(clock: Clock): HeldSessions {
   // Longest unused first, because use puts a session at the end. Bounded by SESSION_COUNT_MAX.
-  const held = new Map<string, { readonly session: Session; readonly usedMs: number }>();
+  const held = new Map<string, HeldSession>();
   const shares = createShares();
 
   function letGo(id: string, session: Session, reason: string): void {
@@ -31,11 +39,12 @@ export function createHeldSessions(clock: Clock): HeldSessions {
 
   function sweep(newest: string): void {
     const nowMs = clock.monotonicMs();
-    for (const [id, { session, usedMs }] of held) {
+    for (const [id, each] of held) {
+      const { session, usedMs } = each;
       if (id === newest || usedMs > nowMs - SESSION_IDLE_MS) break;
       if (isBusy(session)) {
         held.delete(id);
-        held.set(id, { session, usedMs: nowMs });
+        held.set(id, { ...each, usedMs: nowMs });
       } else letGo(id, session, 'the session was not used for long');
     }
     while (held.size > SESSION_COUNT_MAX) giveWay(newest);
@@ -49,10 +58,13 @@ export function createHeldSessions(clock: Clock): HeldSessions {
   }
 
   return {
-    find: (id) => held.get(id)?.session,
-    use(id, session) {
+    get count() {
+      return held.size;
+    },
+    find: (id) => held.get(id),
+    use(id, session, endMs) {
       if (!held.delete(id)) shares.add(session.principalId, 1);
-      held.set(id, { session, usedMs: clock.monotonicMs() });
+      held.set(id, { session, usedMs: clock.monotonicMs(), endMs });
       sweep(id);
     },
     letGo(chosen, reason) {

@@ -16,6 +16,8 @@ import { createSession, releaseSubscriptions, type Session, type SessionClaims, 
 import { createEndedSessions, createHeldSessions } from './session-table.ts';
 
 export interface Sessions {
+  /** With a state in memory. */
+  readonly count: number;
   open(owner: SessionOwner, claims: SessionClaims): { readonly id: string; readonly session: Session };
   /** Undefined when the id is no session of this owner, has ended or is too old. */
   find(id: string, owner: SessionOwner): Session | undefined;
@@ -43,21 +45,30 @@ export function createSessions({ clock, sealer }: SessionsOptions): Sessions {
   }
 
   return {
+    get count() {
+      return held.count;
+    },
     open(owner, claims) {
       const endMs = clock.wallMs() + SESSION_MS_MAX;
       const content = [claims.revision, claims.capabilities, claims.clientInfo ?? null, endMs];
       const id = sealer.seal(JSON.stringify(content), contextOf(owner));
       const session = create(owner, claims);
-      held.use(id, session);
+      held.use(id, session, endMs);
       return { id, session };
     },
     find(id, owner) {
+      // What is held was opened or made here for its owner, so the seal need not be looked at again.
+      const known = held.find(id);
+      if (known !== undefined && isOf(known.session, owner) && known.endMs >= clock.wallMs()) {
+        held.use(id, known.session, known.endMs);
+        return known.session;
+      }
       const text = sealer.open(id, contextOf(owner));
       if (text === undefined || ended.has(id)) return undefined;
-      const claims = readClaims(text, clock.wallMs());
-      if (claims === undefined) return undefined;
-      const session = held.find(id) ?? create(owner, claims);
-      held.use(id, session);
+      const read = readClaims(text, clock.wallMs());
+      if (read === undefined) return undefined;
+      const session = create(owner, read.claims);
+      held.use(id, session, read.endMs);
       return session;
     },
     end(id, { principalId }) {
@@ -82,13 +93,18 @@ const REPLAY_REVISION: LegacyRevision = '2025-03-26';
 /** The first one whose clients know an event without data. */
 const PRIMED_REVISION: LegacyRevision = '2025-11-25';
 
+function isOf(session: Session, { principalId, scope }: SessionOwner): boolean {
+  return session.principalId === principalId && session.scope === scope;
+}
+
 function contextOf({ principalId, scope }: SessionOwner): string {
   return JSON.stringify(['session', principalId, scope]);
 }
 
-function readClaims(text: string, nowMs: number): SessionClaims | undefined {
+function readClaims(text: string, nowMs: number): { claims: SessionClaims; endMs: number } | undefined {
   const [revision, capabilities, clientInfo, endMs] = JSON.parse(text) as unknown[];
   if (!isLegacyRevision(revision) || !isObject(capabilities)) return undefined;
   if (typeof endMs !== 'number' || endMs < nowMs) return undefined;
-  return { revision, capabilities, clientInfo: isObject(clientInfo) ? clientInfo : undefined };
+  const claims = { revision, capabilities, clientInfo: isObject(clientInfo) ? clientInfo : undefined };
+  return { claims, endMs };
 }
