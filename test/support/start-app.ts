@@ -27,6 +27,8 @@ export interface StartOptions {
   /** Arguments after `serve --config DIR`. */
   readonly args?: readonly string[];
   readonly program?: 'source' | 'bundle';
+  /** Arguments of `node` before the program. */
+  readonly nodeArgs?: readonly string[];
 }
 
 export interface Exit {
@@ -141,7 +143,11 @@ function launch(args: readonly string[], options: StartOptions): Run {
   const program = options.program === 'bundle' ? [join(ROOT, 'dist/mcproxy.js')] : SOURCE_ARGS;
   const cwd = options.dir ?? ROOT;
   const env = { PATH: process.env['PATH'] ?? '', HOME: cwd, ...options.env };
-  const child = spawn(process.execPath, [...program, ...args], { cwd, env, stdio: 'pipe' });
+  const child = spawn(process.execPath, [...(options.nodeArgs ?? []), ...program, ...args], {
+    cwd,
+    env,
+    stdio: 'pipe',
+  });
   const exited = new Promise<Exit>((resolve, reject) => {
     child.once('error', reject);
     child.once('close', (code, signal) => resolve({ code, signal }));
