@@ -2,6 +2,8 @@
  * `npm run bench`: what mcproxy costs on the path of bytes (the relay) and on the path of messages (the gateway).
  *
  *   npm run bench -- [--relay] [--gateway] [--rounds N] [--seconds S] [--without-mcproxy]
+ *   npm run bench -- --against ../other-checkout    two versions of mcproxy in the same run
+ *   npm run bench -- --gateway --load               without memory and start
  *   npm run bench -- --profile [--gateway [--target mcproxy-pipe|mcproxy-http]] [--connections N]
  *                                  mcproxy alone under 16 connections with --cpu-prof, and where its time went
  *
@@ -27,10 +29,13 @@ const RELAY_PAIRS: readonly Pair[] = [
   ['mcproxy', 'bare'],
   ['mcproxy', 'direct'],
   ['bare', 'direct'],
+  ['mcproxy', 'other'],
 ];
 const GATEWAY_PAIRS: readonly Pair[] = [
   ['mcproxy-pipe', 'pipe'],
   ['mcproxy-http', 'http'],
+  ['mcproxy-pipe', 'other-pipe'],
+  ['mcproxy-http', 'other-http'],
 ];
 
 const { values: options } = parseArgs({
@@ -43,6 +48,8 @@ const { values: options } = parseArgs({
     target: { type: 'string', default: 'mcproxy-pipe' },
     connections: { type: 'string', default: '16' },
     'without-mcproxy': { type: 'boolean', default: false },
+    against: { type: 'string' },
+    load: { type: 'boolean', default: false },
   },
 });
 const rounds = Number(options.rounds);
@@ -77,6 +84,10 @@ async function compareRelay(): Promise<Part> {
   const upstreamPort = portOf(upstream);
   const targets = [upstream, await opened(startBareProxy(part('bare-proxy'), upstreamPort))];
   if (!options['without-mcproxy']) targets.push(await opened(startRelay({ directory, upstreamPort })));
+  if (options.against !== undefined) {
+    const other = await opened(startRelay({ directory, upstreamPort, root: path.resolve(options.against) }));
+    targets.push({ ...other, name: 'other' });
+  }
   const generator = await opened(startLoadGenerator(part('load')));
   const resident = (): Figures =>
     Object.fromEntries(targets.map(({ name, pid = 0 }) => [name, residentMegabytesOf(pid)]));
@@ -91,16 +102,23 @@ async function compareRelay(): Promise<Part> {
 async function compareGateway(): Promise<Part> {
   const part = bundleParts(directory);
   const server = part('mcp-server');
-  const memory = await measureMemory(server, { directory });
-  const start = await measureStart({ directory }, rounds);
+  const figures: Record<string, Figures> = options.load
+    ? {}
+    : { memory: await measureMemory(server, { directory }), start: await measureStart({ directory }, rounds) };
   const gateway = await startGateway(server, { directory });
   open.push(gateway.mcproxy, gateway.remote);
   const targets = await gatewayTargets(server, gateway);
+  if (options.against !== undefined) {
+    const other = await startGateway(server, { directory, root: path.resolve(options.against) });
+    open.push(other.mcproxy, other.remote);
+    const ofOther = (await gatewayTargets(server, other)).filter(({ pid }) => pid === other.mcproxy.pid);
+    targets.push(...ofOther.map((target) => ({ ...target, name: target.name.replace('mcproxy', 'other') })));
+  }
   const generator = await opened(startLoadGenerator(part('load')));
   const samples = await compareInTurns(targets, { generator, rounds, measureMs });
-  const after = { 'after load MB': residentMegabytesOf(gateway.mcproxy.pid) };
+  figures['load'] = { 'resident afterwards MB': residentMegabytesOf(gateway.mcproxy.pid) };
   await closeAll();
-  return { samples, pairs: GATEWAY_PAIRS, figures: { memory: { ...memory, ...after }, start } };
+  return { samples, pairs: GATEWAY_PAIRS, figures };
 }
 
 async function profile(): Promise<void> {

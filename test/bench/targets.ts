@@ -78,6 +78,8 @@ export async function startRelay(options: McproxyOptions & { readonly upstreamPo
 
 export interface McproxyOptions {
   readonly directory: string;
+  /** Another checkout to take mcproxy from, for a comparison of two versions. */
+  readonly root?: string;
   /** Extra arguments for `node`, for example `--cpu-prof`. */
   readonly nodeArgs?: readonly string[];
   /** Right before the process is started. */
@@ -93,14 +95,14 @@ export interface RunningMcproxy {
 
 /** mcproxy as it is shipped, with one user who has these servers, in a directory of its own under `directory`. */
 export async function startMcproxy(
-  { directory, nodeArgs = [], onStart }: McproxyOptions,
+  { directory, root = ROOT, nodeArgs = [], onStart }: McproxyOptions,
   servers: Readonly<Record<string, unknown>>,
 ): Promise<RunningMcproxy> {
   const own = mkdtempSync(path.join(directory, 'mcproxy-'));
   const logFile = path.join(own, 'access.log');
   writeConfig(own, { servers, logFile });
   // Bundled on the spot, exactly as `npm run build` does: never a stale one.
-  const program = await bundle({ root: ROOT, entry: 'src/main.ts', outDir: own });
+  const program = await bundle({ root, entry: 'src/main.ts', outDir: own });
   onStart?.();
   const listener = await startListener([...nodeArgs, program, 'serve', '--config', path.join(own, 'config')], own);
   return { ...overHttp(listener), countEntries: () => countLines(logFile) };
