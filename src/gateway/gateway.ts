@@ -134,7 +134,8 @@ function createView(core: Core, principal: Principal, serverName: string | undef
     onDiag,
   });
   const view: GatewayView = {
-    discover: () => (serverName === undefined ? discoverAll(servers()) : discoverOne(servers(), serverName)),
+    discover: () =>
+      serverName === undefined ? discoverAll(servers(), core.options.clock) : discoverOne(servers(), serverName),
     call(request, events) {
       const find = async (): Promise<Found> => {
         if (TASK_METHODS.has(request.method)) return findTask(request, routing);
@@ -167,12 +168,18 @@ function rememberServers(core: Core, principal: Principal, only: string | undefi
   };
 }
 
-/** Whatever the servers say within the time; the others are missing in it, by name. */
-async function discoverAll(servers: Servers): Promise<Discovery> {
+/**
+ * Whatever the servers say within the time; the others are missing in it, by name. The time of each runs from the
+ * first who asked, so that one that never answers keeps only the first client waiting and not everybody after it.
+ */
+async function discoverAll(servers: Servers, clock: Clock): Promise<Discovery> {
   await Promise.all(
     servers.names.map(async (serverName) => {
       try {
-        await settleWithin(servers.member(serverName).describe(), DISCOVER_MS_MAX);
+        const member = servers.member(serverName);
+        const { askedSinceMs = clock.monotonicMs() } = member;
+        const leftMs = askedSinceMs + DISCOVER_MS_MAX - clock.monotonicMs();
+        await settleWithin(member.describe(), Math.max(0, leftMs));
       } catch {
         // The member remembers why.
       }

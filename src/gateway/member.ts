@@ -36,6 +36,8 @@ export interface Member {
   readonly down: Down | undefined;
   /** Monotonic time since when nobody uses it; undefined while somebody does. */
   readonly idleSinceMs: number | undefined;
+  /** Monotonic time since when it has been asked what it is without an answer; undefined when nobody waits for one. */
+  readonly askedSinceMs: number | undefined;
   /** @throws {ProxyError} UPSTREAM_* as the peer does */
   describe(): Promise<ServerCard>;
   call(request: McpRequest, events: McpEvents): McpCall;
@@ -71,6 +73,7 @@ interface Parts {
 
 interface Conversation {
   readonly card: ServerCard | undefined;
+  readonly askedSinceMs: number | undefined;
   describe(): Promise<ServerCard>;
   call(request: McpRequest, events: McpEvents): McpCall;
   /** No call is begun any more. */
@@ -99,6 +102,9 @@ export function createMember(options: MemberOptions): Member {
     get idleSinceMs() {
       const isWatched = watchers.size > 0 || subscriptions.count > 0 || taskListens.size > 0;
       return isWatched ? undefined : use.idleSinceMs;
+    },
+    get askedSinceMs() {
+      return conversation.askedSinceMs;
     },
     describe: () => conversation.describe(),
     call: (request, events) => conversation.call(request, events),
@@ -167,7 +173,7 @@ function assemble({ server, peer, clock, onDiag }: MemberOptions): Parts {
     ask: () => void conversation.describe().catch(() => undefined),
     onReturn: () => forgetAndTell(parts),
   });
-  const conversation = converse({ peer, use, health, serverName: server.name });
+  const conversation = converse({ peer, use, health, clock, serverName: server.name });
   const catalog = createCatalog({
     from: { serverName: server.name, peer: conversation, onDiag },
     clock,
@@ -179,10 +185,11 @@ function assemble({ server, peer, clock, onDiag }: MemberOptions): Parts {
 }
 
 function converse(
-  parts: Pick<Parts, 'use' | 'health'> & { readonly peer: Peer; readonly serverName: string },
+  parts: Pick<Parts, 'use' | 'health'> & { readonly peer: Peer; readonly clock: Clock; readonly serverName: string },
 ): Conversation {
-  const { use, health, peer, serverName } = parts;
+  const { use, health, peer, clock, serverName } = parts;
   let card: ServerCard | undefined;
+  let askedSinceMs: number | undefined;
   let ended = false;
   const refusal = (): ProxyError =>
     new ProxyError('UPSTREAM_NOT_READY', `server ${serverName} was changed or removed; ask again`);
@@ -190,14 +197,20 @@ function converse(
     get card() {
       return card;
     },
+    get askedSinceMs() {
+      return askedSinceMs;
+    },
     async describe() {
       if (ended) throw refusal();
+      askedSinceMs ??= clock.monotonicMs();
       try {
         card = await peer.describe();
       } catch (error) {
         const failure = asProxyError(error, serverName);
         health.failed(failure.message);
         throw failure;
+      } finally {
+        askedSinceMs = undefined;
       }
       health.answered();
       use.touch();

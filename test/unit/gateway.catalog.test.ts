@@ -48,6 +48,38 @@ test('a server that hangs delays a list by its deadline only, and is told as a c
   assert.deepEqual(await namesOf(view), ['files__read', 'mail__send']);
 });
 
+test('a server that hangs keeps the first who asks waiting for what it is, and nobody after', async (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  const world = startWorld(t, configOf(TWO));
+  const view = world.view();
+  await turns();
+  let free: () => void = () => assert.fail('never asked');
+  const card = await world.peer('files').describe();
+  world.peer('files').describe = () => new Promise((resolve) => (free = () => resolve(card)));
+  let discovered = 0;
+  const discover = async (): Promise<void> => {
+    void view.discover().then(() => (discovered += 1));
+    await turns();
+  };
+  await discover();
+  assert.equal(discovered, 0);
+  world.clock.advance(2_000);
+  t.mock.timers.tick(2_000);
+  await discover();
+  t.mock.timers.tick(1);
+  await turns();
+  assert.equal(discovered, 2);
+  free();
+  await turns();
+  await discover();
+  t.mock.timers.tick(1_999);
+  await turns();
+  assert.equal(discovered, 2);
+  free();
+  await turns();
+  assert.equal(discovered, 3);
+});
+
 test('a list is read again only after its time or a change, and readers at once share one reading', async (t) => {
   const files: Offer = { tools: tools('a'), freshness: { ttlMs: 1_000, cacheScope: 'public' } };
   const world = startWorld(t, configOf([stdioServer('files')]), { files });
