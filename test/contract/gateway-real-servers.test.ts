@@ -204,5 +204,5 @@ async function checkBadOnes({ client }: OfficialClient): Promise<void> {
 }
 
 function exposed({ name: server }: RealServer, tool: string): string {
-  return exposeName(tool, { server, servers: names });
+  return exposeName(tool, { server, prefix: server, prefixes: names });
 }
