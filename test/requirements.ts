@@ -270,7 +270,7 @@ const GATEWAY = {
   'gateway.servers.path':
     'Commands, and servers of another transport than the path, are translated; all else is relayed.',
   'gateway.servers.state-key': 'The key of sessions is kept where only its owner can read it, else it is not used.',
-  'gateway.soak': 'Sessions, streams, calls, crashes and reloads leave no descriptor, child, timer or call behind.',
+  'gateway.soak': 'Sessions, streams, calls, crashes and reloads leave no descriptor, child, handle or call behind.',
   'gateway.real-servers':
     'Published servers behind one endpoint list every tool once, as they gave it, and answer calls, whatever others do.',
 } as const;

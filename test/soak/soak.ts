@@ -2,7 +2,7 @@
  * `npm run soak -- [--minutes N]`: hours of clients in minutes, through a real mcproxy process.
  *
  * Prints what the process holds now and then, and fails when at the end something is left that was not there after the
- * first rounds: descriptors, children, timers, handles, exchanges, calls, or memory. The first rounds go on until the
+ * first rounds: descriptors, children, handles, exchanges, calls, or memory. The first rounds go on until the
  * table of sessions is full, because until then it grows by design. README.md says what a round is.
  */
 import process from 'node:process';
