@@ -84,7 +84,7 @@ interface Status {
   readonly open_exchanges: number;
   readonly sessions: number;
   readonly entries: number;
-  readonly peers: readonly { readonly calls: number }[];
+  readonly servers: readonly { readonly state: string; readonly calls: number }[];
 }
 
 async function look(app: RunningApp, probeFile: string): Promise<Held> {
@@ -109,8 +109,8 @@ async function look(app: RunningApp, probeFile: string): Promise<Held> {
     handles: probed.handles,
     exchanges: status.open_exchanges,
     sessions: status.sessions,
-    peers: status.peers.length,
-    calls: status.peers.reduce((sum, { calls }) => sum + calls, 0),
+    peers: status.servers.filter(({ state }) => state !== 'idle').length,
+    calls: status.servers.reduce((sum, { calls }) => sum + calls, 0),
     entries: status.entries,
   };
 }
