@@ -45,6 +45,8 @@ const given = new Map<string, readonly Tool[]>();
 // oxlint-disable-next-line no-await-in-loop -- one at a time, for the sake of small machines
 for (const server of servers) given.set(server.name, await toolsOf(server));
 
+// Asked to, before the hook that kills it: after that, the one that never answers would not notice and stay.
+after(() => app.stop().then(() => undefined));
 const app = await startWith({ ...Object.fromEntries(servers.map((each) => [each.name, commandOf(each)])), ...BAD });
 // Hooks run in the order of their registration.
 after(() => checkNothingLeft());

@@ -25,6 +25,7 @@ verifies('gateway.soak', 'rounds of good and bad clients leave nothing behind', 
   // oxlint-disable-next-line no-await-in-loop
   for (; round < WARM_UP_ROUNDS + ROUNDS; round += 1) await runRound(world, round);
   const last = await settle(world, baseline);
+  await world.app.stop();
   assert.deepEqual(leftOver(baseline, last), []);
   assert.ok(last.entries > baseline.entries + ROUNDS * 50, `${last.entries - baseline.entries} entries`);
 });

@@ -8,7 +8,8 @@ import { waitFor } from '../support/wait.ts';
 import { ACTIVITIES } from './activities.ts';
 import type { Held, World } from './world.ts';
 
-const SETTLE_MS_MAX = 30_000;
+/** Longer than the longest pause before a server that crashes is started again. */
+const SETTLE_MS_MAX = 45_000;
 
 /** All activities of one round, side by side. @throws {AggregateError} when an activity had no answer */
 export async function runRound(world: World, round: number): Promise<void> {
@@ -21,7 +22,7 @@ export async function runRound(world: World, round: number): Promise<void> {
   if (failed.length > 0) throw new AggregateError(failed, failed.map(({ message }) => message).join(', '));
 }
 
-/** Nothing in progress, and the configuration that all began with. What is held then. */
+/** Nothing in progress, every server up, and the configuration that all began with. What is held then. */
 export async function settle(world: World, baseline?: Held): Promise<Held> {
   world.save(false);
   let held: Held | undefined;
@@ -30,7 +31,10 @@ export async function settle(world: World, baseline?: Held): Promise<Held> {
       async () => {
         held = await world.look();
         return (
-          held.exchanges === 0 && held.calls === 0 && (baseline === undefined || leftOver(baseline, held).length === 0)
+          held.exchanges === 0 &&
+          held.calls === 0 &&
+          held.unsettled === 0 &&
+          (baseline === undefined || leftOver(baseline, held).length === 0)
         );
       },
       { deadlineMs: SETTLE_MS_MAX, what: 'everything to end' },

@@ -31,6 +31,7 @@ try {
     console.error(inspect(error, { depth: 5 }));
     return ['rounds that did not end'];
   });
+  await world.app.stop();
   if (left.length > 0) {
     console.error(`left over:\n${left.join('\n')}\nmcproxy said:\n${world.app.stderr().slice(-4_000)}`);
     process.exitCode = 1;

@@ -30,6 +30,8 @@ export interface Held {
   readonly exchanges: number;
   readonly sessions: number;
   readonly peers: number;
+  /** Servers that are starting or wait to be started again. */
+  readonly unsettled: number;
   readonly calls: number;
   readonly entries: number;
 }
@@ -110,6 +112,7 @@ async function look(app: RunningApp, probeFile: string): Promise<Held> {
     exchanges: status.open_exchanges,
     sessions: status.sessions,
     peers: status.servers.filter(({ state }) => state !== 'idle').length,
+    unsettled: status.servers.filter(({ state }) => state === 'down' || state === 'starting').length,
     calls: status.servers.reduce((sum, { calls }) => sum + calls, 0),
     entries: status.entries,
   };
