@@ -102,7 +102,7 @@ async function waitUntilListed(): Promise<void> {
 
 async function checkStates(): Promise<void> {
   const rows = await peersOf(app);
-  const stateOf = (name: string): string | undefined => rows.find(({ server }) => server === name)?.state.state;
+  const stateOf = (name: string): string | undefined => rows.find(({ server }) => server === name)?.state;
   assert.deepEqual(
     servers.filter(({ name }) => stateOf(name) !== 'ready'),
     [],
