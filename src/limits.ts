@@ -359,7 +359,7 @@ export const REPLAY_EVENT_COUNT_MAX = 1_024;
 /** The same in bytes; a longer answer is not kept, and a client that missed it gets an error instead. */
 export const REPLAY_SESSION_BYTES_MAX = 1 * MIB;
 /** The same of all sessions; beyond it the user who has most loses what is oldest. */
-export const REPLAY_TOTAL_BYTES_MAX = 16 * MIB;
+export const REPLAY_TOTAL_BYTES_MAX = 4 * MIB;
 /** How long an answer, or a stream without a connection, is kept for a client that comes back. */
 export const REPLAY_MS_MAX = 5 * MINUTE;
 /** Streams of one session whose answers have left and are kept, in case they did not arrive. */

@@ -9,10 +9,13 @@
 import { randomBytes } from 'node:crypto';
 import {
   REPLAY_EVENT_COUNT_MAX,
+  REPLAY_MS_MAX,
   REPLAY_SENT_COUNT_MAX,
   REPLAY_SESSION_BYTES_MAX,
   REPLAY_TOTAL_BYTES_MAX,
 } from '../limits.ts';
+import type { Clock } from '../model.ts';
+import { createExpiry, type Expiry } from './expiry.ts';
 import { ResumableStream, type StreamKeeper, type StreamLabel } from './resumable-stream.ts';
 import { createShares, type Shares } from './shares.ts';
 
@@ -42,10 +45,15 @@ interface Room {
   readonly shares: Shares;
   /** Those that keep something. */
   readonly stores: Set<Store>;
+  readonly expiry: Expiry<ResumableStream>;
 }
 
-export function createReplays(): Replays {
-  const room: Room = { shares: createShares(), stores: new Set() }; // Bounded by SESSION_COUNT_MAX.
+export function createReplays(clock: Pick<Clock, 'monotonicMs'>): Replays {
+  const room: Room = {
+    shares: createShares(),
+    stores: new Set(), // Bounded by SESSION_COUNT_MAX.
+    expiry: createExpiry({ ms: REPLAY_MS_MAX, clock, onExpired: (stream) => stream.forget() }),
+  };
   return { open: (principalId, { primed }) => new Store(room, principalId, primed) };
 }
 
@@ -111,6 +119,14 @@ class Store implements SessionReplay, StreamKeeper {
 
   release(bytes: number): void {
     this.#count(-bytes, -1);
+  }
+
+  expire(stream: ResumableStream): void {
+    this.#room.expiry.put(stream);
+  }
+
+  retain(stream: ResumableStream): void {
+    this.#room.expiry.take(stream);
   }
 
   onSent(stream: ResumableStream): void {

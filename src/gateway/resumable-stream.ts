@@ -10,7 +10,7 @@
 import { ERRORS, ProxyError } from '../errors.ts';
 import { EventStream } from '../http/event-stream.ts';
 import { recordFailure, type Exchange } from '../http/exchange.ts';
-import { REPLAY_MS_MAX, REPLAY_RETRY_MS, REPLAY_SENT_HINT_COUNT_MAX } from '../limits.ts';
+import { REPLAY_RETRY_MS, REPLAY_SENT_HINT_COUNT_MAX } from '../limits.ts';
 import { errorResponse, isObject, isRpcId, type JsonRpcResponse } from '../mcp/jsonrpc.ts';
 import type { Entry } from '../model.ts';
 import { encodeSseEvent } from '../text/sse.ts';
@@ -23,6 +23,10 @@ export interface StreamKeeper {
   /** Takes room for one more event; false when there is none. */
   reserve(stream: ResumableStream, bytes: number): boolean;
   release(bytes: number): void;
+  /** Forgets the stream after a while without a connection; again from the beginning when it was told before. */
+  expire(stream: ResumableStream): void;
+  /** A connection carries the stream. */
+  retain(stream: ResumableStream): void;
   /** All events of the stream have left. */
   onSent(stream: ResumableStream): void;
   onForgotten(stream: ResumableStream): void;
@@ -55,10 +59,12 @@ interface KeptEvent {
 /** A hint may be lost: a notification. */
 type MessageKind = 'hint' | 'question' | 'response';
 
+const NOTHING = (): void => undefined;
+
 /** What an event takes besides its text. */
 const EVENT_BYTES = 200;
 
-/** One stream; a class because it has a connection and a timer to let go of. */
+/** One stream; a class because it has a connection to let go of. */
 export class ResumableStream {
   readonly #options: ResumableOptions;
   /** Oldest first. Bounded by REPLAY_EVENT_COUNT_MAX. */
@@ -69,7 +75,6 @@ export class ResumableStream {
   #carrier: { readonly stream: EventStream; readonly entry: Entry } | undefined;
   #state: 'open' | 'finished' | 'forgotten' = 'open';
   #isKept = true;
-  #expiry: NodeJS.Timeout | undefined;
   #onStop: (reason: 'shutdown' | 'revoked') => void = () => this.finish();
   #onOver: (() => void) | undefined;
 
@@ -115,7 +120,7 @@ export class ResumableStream {
   /** Lets an exchange carry the stream from now on, with what its client missed. */
   carry(exchange: Exchange, { heartbeatMs, after }: Carrying): void {
     this.#leaveCarrier();
-    clearTimeout(this.#expiry);
+    this.#options.keeper.retain(this);
     const { entry } = exchange;
     const { label } = this.#options;
     const missed = this.#events.filter(({ number }) => number > after);
@@ -137,7 +142,7 @@ export class ResumableStream {
       return;
     }
     stream.finishText(last === undefined ? '' : this.#textOf(last));
-    this.#expireLater();
+    this.#options.keeper.expire(this);
     this.#options.keeper.onSent(this);
   }
 
@@ -177,7 +182,7 @@ export class ResumableStream {
     carrier?.stream.finishText(text);
     this.#over();
     if (this.#options.label === undefined || this.#events.length === 0) return this.forget();
-    this.#expireLater();
+    this.#options.keeper.expire(this);
     if (carrier !== undefined) this.#options.keeper.onSent(this);
   }
 
@@ -198,7 +203,7 @@ export class ResumableStream {
 
   /** Gives up everything that is kept; what is said later is lost unless a connection carries it. */
   forget(): void {
-    clearTimeout(this.#expiry);
+    this.#options.keeper.retain(this);
     if (this.#state === 'forgotten') return;
     this.#state = 'forgotten';
     this.#release();
@@ -262,17 +267,14 @@ export class ResumableStream {
     // Without an id the client cannot name the stream.
     if (!this.#options.primed && this.#lastNumber === 0) return this.forget();
     // While its request is in progress the stream waits as long as that does.
-    if (this.#options.label === undefined) this.#expireLater();
-  }
-
-  #expireLater(): void {
-    clearTimeout(this.#expiry);
-    this.#expiry = setTimeout(() => this.forget(), REPLAY_MS_MAX);
+    if (this.#options.label === undefined) this.#options.keeper.expire(this);
   }
 
   #over(): void {
     this.#onOver?.();
+    // What is kept for minutes must not keep the exchange that it was made for.
     this.#onOver = undefined;
+    this.#onStop = NOTHING;
   }
 }
 

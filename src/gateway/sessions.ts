@@ -36,7 +36,7 @@ export interface SessionsOptions {
 export function createSessions({ clock, sealer }: SessionsOptions): Sessions {
   const held = createHeldSessions(clock);
   const ended = createEndedSessions();
-  const replays = createReplays();
+  const replays = createReplays(clock);
 
   function create(owner: SessionOwner, claims: SessionClaims): Session {
     const { revision } = claims;

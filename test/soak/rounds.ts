@@ -45,12 +45,9 @@ export async function settle(world: World, baseline?: Held): Promise<Held> {
   return held as Held;
 }
 
-/**
- * What is held now and was not at the baseline; empty when nothing is. Memory is judged by who knows the rounds, and
- * timers are only shown: a stream that was cut is kept for some minutes, each with one, for a client that comes back.
- */
+/** What is held now and was not at the baseline; empty when nothing is. Memory is judged by who knows the rounds. */
 export function leftOver(baseline: Held, now: Held): string[] {
-  const counts = ['descriptors', 'children', 'exchanges', 'peers', 'calls'] as const;
+  const counts = ['descriptors', 'children', 'timers', 'exchanges', 'peers', 'calls'] as const;
   const kinds = Object.keys({ ...baseline.handles, ...now.handles });
   return [
     ...counts.filter((name) => now[name] > baseline[name]).map((name) => `${name}: ${baseline[name]} → ${now[name]}`),
