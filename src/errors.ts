@@ -170,6 +170,13 @@ export const ERRORS = {
     outcome: 'client_error',
     help: 'The MCP revision is not served; `data.supported` lists those that are.',
   },
+  CREDENTIAL_MISSING: {
+    http: 502,
+    rpc: 502,
+    retry: 'never',
+    outcome: 'proxy_error',
+    help: 'Each user brings their own credential for this server, and this one has none. Add it in tokens.yml, under the user and the server.',
+  },
   UPSTREAM_UNREACHABLE: {
     http: 502,
     rpc: 502,

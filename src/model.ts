@@ -72,12 +72,25 @@ interface ServerCommon {
   /** Attempts after the first, 0…`RETRY_COUNT_MAX`. */
   readonly retries: number;
   readonly exposure: ExposureConfig;
+  /** `auto` asks the server; the others skip the question (protocol.md §2.4, §2.5). */
+  readonly era: Era | 'auto';
+  /** Who has a connection or process together: `auto` is as the kind of server suggests (`gateway/members`). */
+  readonly share: 'auto' | 'all' | 'user';
+  /** Closed after so long without use; 0: never; undefined: as who shares it suggests. */
+  readonly idleMs: number | undefined;
+  /**
+   * What each user has to bring and is not there, as it is written in the file: `token`, `env.GITHUB_TOKEN`,
+   * `headers.X-Api-Key`. While there is any nothing goes to the server.
+   */
+  readonly lacks: readonly string[];
 }
 
 export interface HttpServerConfig extends ServerCommon {
   readonly kind: 'http';
   readonly transport: 'auto' | 'streamable' | 'sse';
   readonly url: string;
+  /** Further addresses of the same server: its replicas. */
+  readonly otherUrls: readonly string[];
   readonly credential: Credential;
   /** Where the credential came from, for `why` and `check`: `user`, `shared` or `none`. */
   readonly credentialFrom: 'user' | 'shared' | 'none';
@@ -96,6 +109,8 @@ export interface StdioServerConfig extends ServerCommon {
   readonly cwd: string | undefined;
   /** Time for spawn and handshake. */
   readonly startMs: number;
+  /** Processes that share the work, 1…`REPLICA_COUNT_MAX`. */
+  readonly replicas: number;
 }
 
 export type ServerConfig = HttpServerConfig | StdioServerConfig;
@@ -193,9 +208,10 @@ export interface MemberStatus {
   readonly server: string;
   /** Whose own it is; null: all share it. */
   readonly principal: string | null;
-  readonly state: 'idle' | 'starting' | 'ready' | 'down';
-  /** Of the state, ISO 8601. */
-  readonly since: string;
+  /** `lacking`: some users have not what each brings (`last_error` names them), and nothing runs for those. */
+  readonly state: 'idle' | 'starting' | 'ready' | 'down' | 'lacking';
+  /** Of the state, ISO 8601; null for `lacking`. */
+  readonly since: string | null;
   readonly era: Era | null;
   readonly revision: string | null;
   /** How many tools it listed last. */
@@ -206,6 +222,21 @@ export interface MemberStatus {
   readonly pid: number | null;
   readonly last_error: string | null;
   readonly last_error_code: ErrorCode | null;
+  /** Each of them, where there are several. */
+  readonly replicas?: readonly ReplicaStatus[];
+}
+
+/** One replica of a server. */
+export interface ReplicaStatus extends Pick<
+  MemberStatus,
+  'state' | 'since' | 'era' | 'revision' | 'calls' | 'restarts' | 'pid' | 'last_error'
+> {
+  /** Its address without what may be secret, or its number. */
+  readonly replica: string;
+  /** It failed, and is given no work for a while. */
+  readonly resting: boolean;
+  /** Lists come from it. */
+  readonly lead: boolean;
 }
 
 /** Time and chance, passed in so that a test can hold them still. */

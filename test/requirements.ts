@@ -269,6 +269,23 @@ const GATEWAY = {
   'gateway.servers.restart-session': 'With a state directory a restart continues sessions.',
   'gateway.servers.path':
     'Commands, and servers of another transport than the path, are translated; all else is relayed.',
+  'gateway.servers.own-credential':
+    'Where each user brings their own credential, who has none gets an error that names user and server; nobody else’s is used.',
+  'gateway.servers.own-credential-check': 'check names the users who lack what each of them brings.',
+  'gateway.servers.era': 'era: legacy and era: modern are believed, and the server is not asked.',
+  'gateway.servers.share': 'share and idle say who has a process together and when it stops.',
+  'gateway.servers.ca-reload': 'A reload reads the file of a certificate authority again.',
+  'gateway.bridge.modern-to-legacy': 'A client of 2026-07-28 alone reaches a legacy server at /{server}/mcp.',
+  'gateway.bridge.legacy-to-modern': 'A client of the older revisions reaches a server of 2026-07-28 at /{server}/mcp.',
+  'gateway.bridge.transport':
+    'HTTP+SSE clients reach Streamable HTTP servers at /{server}/sse, and the other way round.',
+  'gateway.bridge.verdict':
+    'What a server speaks is asked once, for all users; outages and refused credentials leave no verdict.',
+  'gateway.replicas.spread': 'Calls are spread over the replicas of a server, to the one with the fewest.',
+  'gateway.replicas.move': 'A call that provably did not run moves to another replica, any other does not.',
+  'gateway.replicas.health': 'A replica that fails is given a rest, is asked, and returns; the last one never rests.',
+  'gateway.replicas.stay': 'Questions and subscriptions stay with their replica.',
+  'gateway.replicas.lists': 'Lists come from one replica until it fails, and changes are told once.',
   'gateway.servers.state-key': 'The key of sessions is kept where only its owner can read it, else it is not used.',
   'gateway.soak': 'Sessions, streams, calls, crashes and reloads leave no descriptor, child, handle or call behind.',
   'gateway.real-servers':

@@ -72,6 +72,7 @@ function rowOf(server: ServerConfig, member: MemberStatus | undefined, rssBytes:
     rss_bytes: pid === null ? null : rssBytes(pid),
     last_error: member?.last_error ?? null,
     last_error_code: member?.last_error_code ?? null,
+    ...(member?.replicas === undefined ? {} : { replicas: member.replicas }),
   };
 }
 

@@ -39,6 +39,7 @@ export function beginExchange(request: IncomingMessage, response: ServerResponse
     traceparent: traceparentOf(request.headers['traceparent']),
     path: '',
     query: '',
+    body: undefined,
     tokenDigest: null,
     streaming: false,
     stop: undefined,

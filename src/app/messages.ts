@@ -15,8 +15,7 @@ import { PIPED_CHILD_EOF_MS_MAX, PIPED_CHILD_TERM_MS_MAX } from '../limits.ts';
 import type { Diag } from '../log/diag.ts';
 import type { JsonObject } from '../mcp/waist.ts';
 import type { Clock, Config, MemberStatus, Principal } from '../model.ts';
-import { openRemotePeer } from '../upstream/remote-peer.ts';
-import { openStdioPeer } from '../upstream/stdio-peer.ts';
+import { openPeer } from '../upstream/open-peer.ts';
 import type { UpstreamPool } from '../upstream/pool.ts';
 import { withLocalPrincipal } from './local-principal.ts';
 import type { RoutePart } from './routes.ts';
@@ -82,9 +81,8 @@ export function openMessagePath(options: MessagePathOptions): MessagePath {
     onDiag,
     isLazy: options.isLazy === true,
     openPeer(server) {
-      if (server.kind === 'stdio') return openStdioPeer({ server, ambientEnv, clock, onDiag, stopMs });
-      const credential = (): readonly string[] => credentialFields(server.credential);
-      return openRemotePeer({ server, upstream: pool.get(server), credential, clock, onDiag });
+      const credential = (): readonly string[] => (server.kind === 'http' ? credentialFields(server.credential) : []);
+      return openPeer(server, { pool, credential, ambientEnv, clock, onDiag, stopMs });
     },
   });
   const towardsClients = {

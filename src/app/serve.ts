@@ -11,6 +11,7 @@ import type { Duplex } from 'node:stream';
 import { healthReply, type Readiness } from '../admin/health.ts';
 import { isDiscoveryProbe, NO_DISCOVERY } from '../admin/well-known.ts';
 import { challenge, type Authenticated } from '../auth/authenticate.ts';
+import { credentialFields, requireCredential } from '../auth/credentials.ts';
 import type { Sealer } from '../auth/seal.ts';
 import { ProxyError } from '../errors.ts';
 import { clientIp } from '../http/client-ip.ts';
@@ -20,13 +21,15 @@ import { refuseOnSocket } from '../http/malformed.ts';
 import { sendFailure, sendJson } from '../http/reply.ts';
 import { EXCHANGE_COUNT_MAX } from '../limits.ts';
 import type { Diag } from '../log/diag.ts';
-import type { Clock, Entry, Principal, ServerConfig } from '../model.ts';
+import type { Clock, Entry, HttpServerConfig, Principal, ServerConfig } from '../model.ts';
 import { relay } from '../relay/relay.ts';
+import type { RemoteOptions } from '../upstream/mcp-http.ts';
 import { cameFromHere } from '../upstream/outbound.ts';
 import type { UpstreamPool } from '../upstream/pool.ts';
 import { beginExchange, createRegistry, emptyEntry, type OpenExchanges } from './begin.ts';
 import type { MessagePath } from './messages.ts';
-import { choosePath, findRoute, METHODS, type Route } from './routes.ts';
+import { choose } from './choose.ts';
+import { choosePath, findRoute, METHODS, type Path, type Route } from './routes.ts';
 import type { Snapshot } from './snapshot.ts';
 import { stackOf } from './stack.ts';
 
@@ -111,7 +114,7 @@ function dispatch(exchange: Exchange, snapshot: Snapshot, options: ServeOptions)
   if (server === undefined) throw unknownRoute();
   exchange.entry.upstream = server.name;
   guardMcp(exchange.request, METHODS[route.part]);
-  relayTo(exchange, { server, principal: by.principal, part: route.part }, { snapshot, options });
+  serveOne(exchange, { server, principal: by.principal, part: route.part }, { snapshot, options });
 }
 
 /** What every request gets while `refusing`. */
@@ -174,15 +177,44 @@ interface Chosen {
   readonly part: 'mcp' | 'sse' | 'messages';
 }
 
-function relayTo(exchange: Exchange, chosen: Chosen, here: { snapshot: Snapshot; options: ServeOptions }): void {
+function serveOne(exchange: Exchange, chosen: Chosen, here: { snapshot: Snapshot; options: ServeOptions }): void {
   const { server, principal, part } = chosen;
-  const { config, redactor } = here.snapshot;
+  const { config } = here.snapshot;
   if (!server.enabled) throw new ProxyError('UPSTREAM_NOT_READY', `server ${server.name} is disabled`);
+  requireCredential(server, principal.id);
   const { method, headers } = exchange.request;
   const fallsBack = method === 'GET' && headers['mcp-session-id'] === undefined;
-  if (server.kind === 'stdio' || choosePath(server, part, fallsBack) === 'messages') {
-    return here.options.messages.serve(exchange, { principal, serverName: server.name, part });
-  }
+  const serve = (path: Path): void => {
+    if (server.kind === 'http' && path === 'relay') return relayBytes(exchange, { ...chosen, server }, here);
+    here.options.messages.serve(exchange, { principal, serverName: server.name, part });
+  };
+  const path = choosePath(server, part, fallsBack);
+  if (server.kind === 'stdio' || path !== 'ask') return serve(path === 'ask' ? 'messages' : path);
+  const choice = { exchange, server, part, principalId: principal.id };
+  const { clock, diag, pool, sealer } = here.options;
+  const remote: RemoteOptions = {
+    server,
+    upstream: pool.get(server),
+    credential: () => credentialFields(server.credential),
+    clock,
+    onDiag: (level, message, data) => diag[level](message, data),
+  };
+  choose(choice, { sealer, remote, bodyBytesMax: config.bodyBytesMax }, (found) => {
+    try {
+      serve(found);
+    } catch (thrown) {
+      // Maybe called from an event, where nobody above catches.
+      answerThrown(exchange, thrown, diag);
+    }
+  });
+}
+
+function relayBytes(
+  exchange: Exchange,
+  { server, principal, part }: Chosen & { readonly server: HttpServerConfig },
+  here: { snapshot: Snapshot; options: ServeOptions },
+): void {
+  const { config, redactor } = here.snapshot;
   const { params } = config.log;
   relay(
     exchange,

@@ -2,9 +2,11 @@
  * What goes out: the header fields that a credential stands for (RFC 6750 §2.1, RFC 7617 §2).
  *
  * The only place where a Secret is revealed on its way to an upstream. Passthrough adds nothing: the relay then
- * leaves the client's own Authorization in place.
+ * leaves the client's own Authorization in place. Where each user brings their own, who has none gets an error that
+ * says so, and never somebody else's.
  */
-import type { Credential } from '../model.ts';
+import { ProxyError } from '../errors.ts';
+import type { Credential, ServerConfig } from '../model.ts';
 
 /** Flat name-value list to add to an outbound request; the names replace the client's fields of that name. */
 export function credentialFields(credential: Credential): string[] {
@@ -21,4 +23,15 @@ export function credentialFields(credential: Credential): string[] {
     case 'headers':
       return credential.headers.flatMap(([name, value]) => [name, value.reveal()]);
   }
+}
+
+/** Does nothing for a server that has everything. @throws {ProxyError} CREDENTIAL_MISSING naming user and server */
+export function requireCredential(server: ServerConfig, principalId: string): void {
+  if (server.lacks.length > 0) throw new ProxyError('CREDENTIAL_MISSING', lackText(server, principalId));
+}
+
+/** Who lacks what for which server, and where it is written. */
+export function lackText({ name, lacks }: ServerConfig, principalId: string): string {
+  const places = lacks.map((what) => `users.${principalId}.servers.${name}.${what}`);
+  return `user ${principalId} has no ${lacks.join(' and ')} of their own for server ${name}; add ${places.join(' and ')} to tokens.yml`;
 }

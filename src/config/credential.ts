@@ -4,13 +4,14 @@
  * `auth` may be a word or a map; `token`, `username` and `password` may stand in it or beside it; header fields named
  * Authorization or like a secret are a credential too. Together they must say one thing: contradictions are problems,
  * never resolved silently. Values are checked for what a header field can carry (RFC 9110 §5.5), so that a bad one is
- * found here and not at the first request.
+ * found here and not at the first request. At a server that several share, a kind or a name without a value says that
+ * each user brings their own.
  */
 import type { Credential, Secret } from '../model.ts';
 import { findNearest } from '../text/nearest.ts';
 import { makeSecret } from '../text/secret.ts';
 import type { YamlNode } from '../text/yaml.ts';
-import { decodeMap, own, type Decoded, type Found, type Pair } from './decode.ts';
+import { decodeMap, namesWithoutValue, own, type Decoded, type Found, type Pair } from './decode.ts';
 import { showName } from './problems.ts';
 import { readText, type Reading } from './reading.ts';
 import { AUTH, type SERVER } from './schema.ts';
@@ -21,6 +22,8 @@ export interface CredentialSaid {
   readonly credential: Credential | undefined;
   /** Fields that are no credential. */
   readonly headers: readonly Pair[];
+  /** What each user has to bring: `token`, `username`, `password`, `headers.NAME`. */
+  readonly lacks: readonly string[];
   /** Where it is said, for problems that show later. */
   readonly at: YamlNode | undefined;
 }
@@ -35,6 +38,8 @@ interface Parts {
   readonly secretHeaders: readonly Pair[];
   readonly plainHeaders: readonly Pair[];
   readonly headersAt: YamlNode | undefined;
+  /** Header names without a value. */
+  readonly lackedHeaders: readonly string[];
 }
 
 const TYPES: Readonly<Record<string, Type>> = {
@@ -75,20 +80,42 @@ const HEADER_VALUE = /^[\t\u0020-\u007e]*$/;
 export function decodeCredential(
   reading: Reading,
   fields: Decoded<typeof SERVER>,
-  options: { readonly sound: boolean },
+  options: { readonly sound: boolean; readonly lacking: boolean },
 ): CredentialSaid {
   const before = reading.problems.errorCount();
-  const parts = readParts(reading, fields);
+  const parts = readParts(reading, fields, options.lacking);
+  const lacks = options.lacking ? lackedBy(parts) : [];
   const at = parts.type?.at ?? parts.token?.at ?? parts.username?.at ?? parts.password?.at ?? parts.headersAt;
   // What is wrong in one part would be told again as missing from the whole.
   const sound = options.sound && reading.problems.errorCount() === before;
-  const credential = at === undefined || !sound ? undefined : assemble(reading, parts, at);
-  return { credential, headers: parts.plainHeaders, at };
+  // A user's own replaces the whole, so beside what they bring nothing need stand.
+  const isBrought = lacks.length > 0 && parts.type?.value !== 'passthrough' && !hasValue(parts);
+  const credential = at === undefined || !sound || isBrought ? undefined : assemble(reading, parts, at);
+  if (credential?.type === 'passthrough' && lacks.length > 0) {
+    reading.problems.error(at, {
+      text: '"auth: passthrough" and a value that each user brings contradict each other',
+      fix: 'delete one of the two',
+    });
+  }
+  return { credential, headers: parts.plainHeaders, lacks, at };
 }
 
-function readParts(reading: Reading, fields: Decoded<typeof SERVER>): Parts {
+/** What is named and has no value. Half a user name and password is a mistake, not a wish. */
+function lackedBy(parts: Parts): string[] {
+  const headers = parts.lackedHeaders.map((name) => `headers.${name}`);
+  if (hasValue(parts)) return headers;
+  if (parts.type?.value === 'bearer') return ['token', ...headers];
+  return parts.type?.value === 'basic' ? ['username', 'password', ...headers] : headers;
+}
+
+function hasValue({ token, username, password, secretHeaders }: Parts): boolean {
+  return token !== undefined || username !== undefined || password !== undefined || secretHeaders.length > 0;
+}
+
+function readParts(reading: Reading, fields: Decoded<typeof SERVER>, lacking: boolean): Parts {
   const { auth } = fields;
-  const inner: Decoded<typeof AUTH> = auth?.value.kind === 'map' ? decodeMap({ reading, node: auth.value }, AUTH) : {};
+  const inner: Decoded<typeof AUTH> =
+    auth?.value.kind === 'map' ? decodeMap({ reading, node: auth.value }, AUTH, { lacking }) : {};
   const typeNode = auth?.value.kind === 'map' ? inner.type?.value : auth?.value;
   const typeName = typeNode === undefined ? undefined : readType(reading, typeNode);
   const pair = inner.credentials === undefined ? undefined : splitPair(reading, inner.credentials);
@@ -106,6 +133,7 @@ function readParts(reading: Reading, fields: Decoded<typeof SERVER>): Parts {
     secretHeaders,
     plainHeaders: all.filter((header) => !secretHeaders.includes(header)),
     headersAt: secretHeaders.length === 0 ? undefined : (fields.headers ?? inner.headers)?.at,
+    lackedHeaders: [...namesWithoutValue(fields.headers), ...namesWithoutValue(inner.headers)],
   };
 }
 

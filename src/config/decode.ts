@@ -49,6 +49,8 @@ export type Values<T extends Table> = { readonly [K in keyof T]?: Value<T[K]> };
 export interface DecodeOptions {
   /** The map is of another program: what is unknown is ignored with a warning. */
   readonly foreign?: boolean;
+  /** In `pairs` a name may stand without a value: somebody else brings it. It is left out. */
+  readonly lacking?: boolean;
 }
 
 interface Task {
@@ -174,7 +176,7 @@ function decodeValue(task: Task, target: { name: string; field: Field }, node: Y
   const { reading } = task;
   const { name, field } = target;
   if (field.kind === 'node') return node;
-  if (field.kind === 'pairs') return decodePairs(reading, node, name);
+  if (field.kind === 'pairs') return decodePairs(task, node, name);
   if (field.kind === 'list') return decodeList(task, target, node);
   const text = node.kind === 'scalar' ? readText(reading, node, secrecyOf(field)) : undefined;
   if (text === undefined) {
@@ -201,13 +203,14 @@ function decodeList(task: Task, target: { name: string; field: Field }, node: Ya
   return values.length === nodes.length ? values : undefined;
 }
 
-function decodePairs(reading: Reading, node: YamlNode, name: string): readonly Pair[] | undefined {
+function decodePairs({ reading, options }: Task, node: YamlNode, name: string): readonly Pair[] | undefined {
   if (node.kind !== 'map') {
     reading.problems.error(node, { text: `"${name}" must be a map`, fix: 'write NAME: VALUE lines under it' });
     return undefined;
   }
   const pairs: Pair[] = [];
-  for (const pair of node.pairs) {
+  const said = options.lacking === true ? node.pairs.filter(({ value }) => !isNothing(value)) : node.pairs;
+  for (const pair of said) {
     const isText = pair.value.kind === 'scalar' && pair.value.value !== null;
     const text = isText ? readText(reading, pair.value, 'variables') : undefined;
     if (!isText) {
@@ -220,7 +223,13 @@ function decodePairs(reading: Reading, node: YamlNode, name: string): readonly P
       });
     } else if (text !== undefined) pairs.push([pair.name, makeSecret(text)]);
   }
-  return pairs.length === node.pairs.length ? pairs : undefined;
+  return pairs.length === said.length ? pairs : undefined;
+}
+
+/** The names that stand without a value. */
+export function namesWithoutValue(found: Found<readonly Pair[]> | undefined): string[] {
+  if (found?.at.kind !== 'map') return [];
+  return found.at.pairs.filter(({ value }) => isNothing(value)).map(({ name }) => name);
 }
 
 /** Variables are secrets in texts only: a port or a span from the environment would black out digits everywhere. */

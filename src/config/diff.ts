@@ -88,16 +88,23 @@ function changedParts(old: ServerConfig, now: ServerConfig): string[] {
 
 /** Everything that makes a server what it is, comparable; the result holds secrets and stays in this file. */
 function partsOf(server: ServerConfig): Record<string, unknown> {
-  const { kind, transport, timeouts, retries, exposure } = server;
+  const { kind, transport, timeouts, retries, era, share, idleMs, lacks, exposure } = server;
   const { prefix, tools, prompts, resources, rename, describe, arguments: rules } = exposure;
   const shown = { prefix, tools: { ...tools, rename, describe, rules }, prompts, resources };
-  const shared = { kind, transport, timeouts, retries, ...shown };
+  const reach = { era, share, idle: idleMs, 'what each user brings': lacks };
+  const shared = { kind, transport, timeouts, retries, ...reach, ...shown };
   if (server.kind === 'http') {
-    const { url, credential, headers, caFile } = server;
-    return { ...shared, url, credential: revealCredential(credential), headers: revealPairs(headers), ca_file: caFile };
+    const { url, otherUrls, credential, headers, caFile } = server;
+    return {
+      ...shared,
+      url: [url, ...otherUrls],
+      credential: revealCredential(credential),
+      headers: revealPairs(headers),
+      ca_file: caFile,
+    };
   }
-  const { command, args, env, cwd, startMs } = server;
-  return { ...shared, command, args, env: revealPairs(env), cwd, timeout: startMs };
+  const { command, args, env, cwd, startMs, replicas } = server;
+  return { ...shared, command, args, env: revealPairs(env), cwd, timeout: startMs, replicas };
 }
 
 function revealCredential(credential: Credential): readonly unknown[] {

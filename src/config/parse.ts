@@ -12,7 +12,7 @@ import type { Config, Principal, Problem, ServerConfig } from '../model.ts';
 import { parseYaml, type YamlNode } from '../text/yaml.ts';
 import { own } from './decode.ts';
 import { applyEnvironment, readApiKeys, type ApiKey, type Overrides, type Settings } from './environment.ts';
-import { collectProblems, showName, type FileProblems, type ProblemList } from './problems.ts';
+import { collectProblems, shownName, showName, type FileProblems, type ProblemList } from './problems.ts';
 import { collectSecrets, readText, type Reading, type SecretList } from './reading.ts';
 import { decodeServer, resolveServer } from './servers.ts';
 import { classifyTokens, KNOWN_KEYS, readConfigFile, readTokensFile, type ServerEntry } from './spellings.ts';
@@ -90,6 +90,7 @@ export function parseConfig(input: ParseInput): ParseResult {
   const users = withApiKeys(desk, makeReading(desk, { path: 'environment', text: '' }, outsideProblems));
   const principals = resolveUsers(users, known);
   const config = assemble(desk, { settings, servers: known.servers, principals });
+  for (const entry of desk.servers) reportLacking(entry, config);
   const sound = documents.length > 0 && desk.problems.errorCount() === 0;
   const problemsOfAll = documents[0]?.reading.problems ?? outsideProblems;
   judgeSize(config, problemsOfAll);
@@ -184,7 +185,7 @@ function resolveShared(desk: Desk, defaults: Settings): Known {
   const broken = new Set<string>();
   for (const entry of desk.servers) {
     const { name, at, reading } = entry;
-    const draft = decodeServer(entry, { foreign: entry.foreign });
+    const draft = decodeServer(entry, { foreign: entry.foreign, shared: true });
     if (servers.has(name) || broken.has(name)) {
       reading.problems.error(at, {
         text: `the server ${showName(name)} is defined twice`,
@@ -252,6 +253,24 @@ function assemble(
     secrets: desk.secrets.list(),
   };
 }
+
+/** Users who do not have what a server says that each of them brings: they alone cannot use it. */
+function reportLacking({ name, at, reading }: ServerEntry, { servers, principals }: Config): void {
+  const server = servers.get(name);
+  if (server === undefined || !server.enabled || server.lacks.length === 0) return;
+  const who = principals.filter((principal) => (principal.servers.get(name)?.lacks.length ?? 0) > 0);
+  if (who.length === 0) return;
+  const names = who.slice(0, LACKING_COUNT_SHOWN).map(({ id }) => id);
+  const more = who.length > names.length ? ` and ${who.length - names.length} more` : '';
+  reading.problems.warning(at, {
+    text: `each user brings ${server.lacks.join(' and ')} for the server ${showName(name)}, and these have not: ${names.join(', ')}${more}`,
+    fix: `write it in tokens.yml under users.NAME.servers.${name}`,
+    shown: shownName(name),
+  });
+}
+
+/** A line is to stay readable. */
+const LACKING_COUNT_SHOWN = 5;
 
 /** What only the whole shows. */
 function judgeSize({ servers, principals }: Config, problems: FileProblems): void {

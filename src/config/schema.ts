@@ -7,6 +7,7 @@
  */
 import { BODY_BYTES_MAX, CONFIG_SPAN_MS_MAX, CONNECT_MS_DEFAULT, FIRST_BYTE_MS_DEFAULT } from '../limits.ts';
 import { HEARTBEAT_MS_DEFAULT, HEARTBEAT_MS_MIN, IDLE_MS_DEFAULT, RETRY_COUNT_DEFAULT } from '../limits.ts';
+import { PEER_IDLE_MS, REPLICA_COUNT_MAX } from '../limits.ts';
 import { RETRY_COUNT_MAX, SHUTDOWN_GRACE_MS_DEFAULT, START_MS_DEFAULT } from '../limits.ts';
 import { formatDuration } from '../text/duration.ts';
 import type { ScalarKind } from './kinds.ts';
@@ -54,6 +55,8 @@ const TRANSPORTS = {
   sse: 'sse',
   stdio: 'stdio',
 } as const;
+
+const ERAS = { auto: 'auto', legacy: 'legacy', modern: 'modern' } as const;
 
 const LEVELS = {
   error: 'error',
@@ -199,11 +202,12 @@ export const SETTINGS = {
 /** One server, under `servers` of mcproxy.yml or of a user. */
 export const SERVER = {
   url: {
-    kind: 'url',
+    kind: 'list',
+    of: 'url',
     also: ['serverUrl', 'httpUrl'],
     default: 'none',
-    unit: 'http:// or https:// URL',
-    when: 'Write it for a remote server.',
+    unit: 'http:// or https:// URL, or a list of them',
+    when: 'Write it for a remote server; a list names replicas of the same server, among which the work is spread.',
   },
   command: {
     kind: 'text',
@@ -215,7 +219,7 @@ export const SERVER = {
     kind: 'pairs',
     default: 'none',
     unit: 'map from name to value',
-    when: 'Write what the command needs in its environment, its credential above all.',
+    when: 'Write what the command needs in its environment, its credential above all. NAME: without a value means that each user brings their own, under env in tokens.yml.',
   },
   cwd: {
     kind: 'path',
@@ -231,11 +235,40 @@ export const SERVER = {
     unit: 'auto, streamable, sse or stdio',
     when: 'Set it when a server answers the question which one it speaks wrongly.',
   },
+  era: {
+    kind: 'word',
+    words: ERAS,
+    default: 'auto: the server is asked',
+    unit: 'auto, legacy (up to 2025-11-25) or modern (from 2026-07-28)',
+    when: 'Set it when a server answers the question which one it speaks wrongly, or legacy for a command that is silent to it, which delays each start.',
+  },
+  replicas: {
+    kind: 'count',
+    min: 1,
+    max: REPLICA_COUNT_MAX,
+    default: '1',
+    unit: `processes of the command, 1 to ${REPLICA_COUNT_MAX}`,
+    when: 'Raise it when one process cannot keep up. With url write a list of them instead.',
+  },
+  share: {
+    kind: 'word',
+    words: { auto: 'auto', all: 'all', user: 'user' },
+    default: 'auto: a command all, a url user',
+    unit: 'all or user',
+    when: 'Set user when a command keeps something between calls that others must not see. What is special for one user is never shared.',
+  },
+  idle: {
+    ...SPAN,
+    zero: true,
+    default: `${formatDuration(PEER_IDLE_MS)} for what one user has alone, else off`,
+    unit: 'span of time; 0 or off is never',
+    when: 'Set it to stop what nobody used for so long; the next use starts it again.',
+  },
   auth: {
     kind: 'node',
     default: 'bearer with token, basic with username, else none',
     unit: 'none, bearer, basic, headers or passthrough; or a map of type, token, username, password and headers',
-    when: "Set passthrough to hand on the client's own Authorization unchanged, which MCP forbids servers to accept.",
+    when: "Write bearer or basic without a value when each user brings their own in tokens.yml. Set passthrough to hand on the client's own Authorization unchanged, which MCP forbids servers to accept.",
   },
   token: { kind: 'secret', default: 'none', when: 'Write the bearer token that goes out.' },
   username: {
@@ -248,12 +281,12 @@ export const SERVER = {
     kind: 'pairs',
     default: 'none',
     unit: 'map from name to value',
-    when: 'Write further header fields to send. Authorization and those named like a secret are the credential.',
+    when: 'Write further header fields to send. Authorization and those named like a secret are the credential. NAME: without a value means that each user brings their own.',
   },
   timeout: {
     ...SPAN,
     default: formatDuration(START_MS_DEFAULT),
-    when: 'Raise it when a command needs longer to start. With url it is timeouts.first_byte.',
+    when: 'Raise it when a command needs longer to start; calls wait so long for it, and then have their own time. With url it is timeouts.first_byte.',
   },
   'timeouts.connect': { ...SPAN, default: 'timeouts.connect of mcproxy.yml', when: 'Change it for this server alone.' },
   'timeouts.first_byte': {

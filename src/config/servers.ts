@@ -4,13 +4,15 @@
  * A draft may stand on a base: the same server as everybody has it. What the draft says wins, what it leaves out is
  * inherited, with two exceptions that keep shared secrets where they belong: a draft that changes between `url` and
  * `command` inherits nothing, and one whose `url` leads to another origin inherits neither credential nor headers.
+ * What a shared server says each user brings is missing (`lacks`) until a draft of the user's brings it.
  */
 import { CONNECT_MS_DEFAULT, FIRST_BYTE_MS_DEFAULT, IDLE_MS_DEFAULT, START_MS_DEFAULT } from '../limits.ts';
-import { RETRY_COUNT_DEFAULT, SERVER_NAME_CHARS_MAX } from '../limits.ts';
+import { REPLICA_COUNT_MAX, RETRY_COUNT_DEFAULT, SERVER_NAME_CHARS_MAX } from '../limits.ts';
 import type { HttpServerConfig, ServerConfig, StdioServerConfig, Timeouts } from '../model.ts';
 import type { YamlNode } from '../text/yaml.ts';
+import { brings } from './brings.ts';
 import { decodeCredential, type CredentialSaid } from './credential.ts';
-import { decodeMap, type Decoded, type Pair, type Values } from './decode.ts';
+import { decodeMap, namesWithoutValue, type Decoded, type Pair, type Values } from './decode.ts';
 import { changesItems, decodeExposure, placeOfChange, resolveExposure, type ExposureSaid } from './exposure.ts';
 import { READERS } from './kinds.ts';
 import { isPlainName, shownName, showName, type FileProblems, type Place } from './problems.ts';
@@ -89,16 +91,17 @@ export function toServerName(name: string): string | undefined {
 /** Decodes one entry; a text alone is its URL. */
 export function decodeServer(
   from: { readonly reading: Reading; readonly name: string; readonly at: Place; readonly node: YamlNode },
-  options: { readonly foreign: boolean },
+  options: { readonly foreign: boolean; readonly shared?: boolean },
 ): ServerDraft {
   const { reading, node } = from;
+  const lacking = options.shared ?? false;
   const before = reading.problems.errorCount();
   const fields =
     node.kind === 'scalar' && node.value !== null
       ? readBareUrl(reading, node)
-      : decodeMap({ reading, node }, SERVER, options);
-  const said = decodeCredential(reading, fields, { sound: reading.problems.errorCount() === before });
-  if (fields.url !== undefined) addUrlSecrets(reading.secrets, fields.url.value);
+      : decodeMap({ reading, node }, SERVER, { foreign: options.foreign, lacking });
+  const said = decodeCredential(reading, fields, { sound: reading.problems.errorCount() === before, lacking });
+  for (const url of fields.url?.value ?? []) addUrlSecrets(reading.secrets, url);
   if (fields.env !== undefined) addPairSecrets(reading.secrets, fields.env.value);
   if (fields.args !== undefined) addArgumentSecrets(reading.secrets, fields.args.value);
   const exposure = decodeExposure(reading, fields);
@@ -184,6 +187,10 @@ function judge(draft: ServerDraft, kind: 'http' | 'stdio', ground: Ground): bool
         text: '"args", "env" and "cwd" are for commands; this server has a "url"',
         fix: 'delete them, or write "command"',
       }),
+      refuse(fields.replicas?.at, {
+        text: '"replicas" is for commands; this server has a "url"',
+        fix: 'write the URLs of all replicas as a list under "url"',
+      }),
     );
   }
   if (said.credential?.type === 'passthrough' && kind === 'http')
@@ -210,9 +217,14 @@ function judgePassthrough(draft: ServerDraft, personal: boolean): boolean {
 function resolveHttp(draft: ServerDraft, ground: Ground): HttpServerConfig | undefined {
   const { fields, said } = draft;
   const base = ground.base?.kind === 'http' ? ground.base : undefined;
-  const url = fields.url?.value ?? base?.url;
-  if (url === undefined) return undefined;
-  const trusted = base !== undefined && new URL(base.url).origin === new URL(url).origin ? base : undefined;
+  const known = base === undefined ? [] : [base.url, ...base.otherUrls];
+  const [url, ...otherUrls] = new Set(fields.url?.value ?? known);
+  if (url === undefined) {
+    draft.reading.problems.error(fields.url?.at, { text: '"url" is an empty list', fix: 'write at least one URL' });
+    return undefined;
+  }
+  const origins = known.map((each) => new URL(each).origin);
+  const trusted = [url, ...otherUrls].every((each) => origins.includes(new URL(each).origin)) ? base : undefined;
   const own = said.credential;
   const credential = own ?? trusted?.credential ?? { type: 'none' };
   const ownFrom = ground.personal ? 'user' : 'shared';
@@ -227,22 +239,67 @@ function resolveHttp(draft: ServerDraft, ground: Ground): HttpServerConfig | und
   }
   const timeouts = resolveTimeouts(draft, ground);
   const { transport } = fields;
-  return {
+  const server: HttpServerConfig = {
     kind: 'http',
-    name: draft.name,
-    enabled: isEnabled(draft, base),
+    ...resolveCommon(draft, ground),
     timeouts:
       fields['timeouts.first_byte'] === undefined && fields.timeout !== undefined
         ? { ...timeouts, firstByteMs: fields.timeout.value }
         : timeouts,
-    retries: fields.retries?.value ?? base?.retries ?? ground.defaults.retries ?? RETRY_COUNT_DEFAULT,
     exposure,
+    lacks: [...(trusted?.lacks ?? []).filter((what) => !brings(draft, what)), ...said.lacks],
     transport: transport === undefined || transport.value === 'stdio' ? (base?.transport ?? 'auto') : transport.value,
     url,
+    otherUrls,
     credential,
     credentialFrom: credential.type === 'none' ? 'none' : from,
     headers: mergePairs(trusted?.headers ?? [], said.headers, (name) => name.toLowerCase()),
     caFile: fields.ca_file?.value ?? base?.caFile,
+  };
+  return judgeReach(draft, server) ? server : undefined;
+}
+
+/** What does not go together once everything is known; false after a problem was reported. */
+function judgeReach({ fields, reading }: ServerDraft, server: HttpServerConfig): boolean {
+  if (server.transport === 'sse' && server.era === 'modern') {
+    reading.problems.error((fields.era ?? fields.transport)?.at, {
+      text: 'HTTP+SSE belongs to the legacy era alone',
+      fix: 'delete "era" or "transport"',
+    });
+    return false;
+  }
+  if (server.otherUrls.length > 0 && server.credential.type === 'passthrough') {
+    reading.problems.error(fields.url?.at, {
+      text: 'passthrough goes to one URL: who has several keeps each session at its own, which the relay cannot',
+      fix: 'write one "url", or another kind of "auth"',
+    });
+    return false;
+  }
+  if (server.otherUrls.length >= REPLICA_COUNT_MAX) {
+    reading.problems.error(fields.url?.at, {
+      text: `there are more than ${REPLICA_COUNT_MAX} URLs`,
+      fix: 'put a load balancer before some of them',
+    });
+    return false;
+  }
+  return true;
+}
+
+/** What servers of both kinds have. */
+function resolveCommon(
+  draft: ServerDraft,
+  ground: Ground,
+): Pick<ServerConfig, 'name' | 'enabled' | 'timeouts' | 'retries' | 'era' | 'share' | 'idleMs'> {
+  const { fields } = draft;
+  const { base, defaults } = ground;
+  return {
+    name: draft.name,
+    enabled: isEnabled(draft, base),
+    timeouts: resolveTimeouts(draft, ground),
+    retries: fields.retries?.value ?? base?.retries ?? defaults.retries ?? RETRY_COUNT_DEFAULT,
+    era: fields.era?.value ?? base?.era ?? 'auto',
+    share: fields.share?.value ?? base?.share ?? 'auto',
+    idleMs: fields.idle?.value ?? base?.idleMs,
   };
 }
 
@@ -263,24 +320,27 @@ function resolveStdio(draft: ServerDraft, ground: Ground): StdioServerConfig | u
   }
   return {
     kind: 'stdio',
-    name: draft.name,
-    enabled: isEnabled(draft, base),
-    timeouts: resolveTimeouts(draft, ground),
-    retries: fields.retries?.value ?? base?.retries ?? ground.defaults.retries ?? RETRY_COUNT_DEFAULT,
     exposure: resolveExposure(draft.exposure, { serverName: draft.name, base: base?.exposure }),
+    ...resolveCommon(draft, ground),
+    lacks: [
+      ...(base?.lacks ?? []).filter((what) => !brings(draft, what)),
+      // A user's own without a value was a problem already.
+      ...namesWithoutValue(fields.env).map((name) => `env.${name}`),
+    ],
     transport: 'stdio',
     command,
     args: fields.args?.value ?? base?.args ?? [],
     env: mergePairs(base?.env ?? [], fields.env?.value ?? [], (name) => name),
     cwd: fields.cwd?.value ?? base?.cwd,
     startMs: fields.timeout?.value ?? base?.startMs ?? START_MS_DEFAULT,
+    replicas: fields.replicas?.value ?? base?.replicas ?? 1,
   };
 }
 
 function readBareUrl(reading: Reading, node: YamlNode): Decoded<typeof SERVER> {
   const text = readText(reading, node, 'variables');
   const value = text === undefined ? undefined : READERS.url.read(text);
-  if (value !== undefined) return { url: { value, at: node } };
+  if (value !== undefined) return { url: { value: [value], at: node } };
   if (text !== undefined)
     reading.problems.error(node, {
       text: 'a server is described by a map, or by its URL alone',

@@ -25,6 +25,8 @@ export interface Introduction {
   /** Undefined when it has not said anything yet. */
   readonly card: ServerCard | undefined;
   readonly down: Down | undefined;
+  /** Why it cannot be used at all, for the user. */
+  readonly lack: string | undefined;
 }
 
 /** Extensions that work through a merged view: their identifiers are rewritten. */
@@ -78,7 +80,8 @@ function mergeInstructions(introductions: readonly Introduction[]): string | und
     const heading = `## ${serverName} (${names})`;
     return [`${heading}\n\n${text.slice(0, INSTRUCTIONS_CHARS_MAX)}`];
   });
-  const missing = introductions.flatMap(({ serverName, card, down }) => {
+  const missing = introductions.flatMap(({ serverName, card, down, lack }) => {
+    if (lack !== undefined) return [`- ${serverName}: ${lack}`];
     if (down !== undefined) {
       return [`- ${serverName}: down since ${new Date(down.sinceMs).toISOString()}: ${down.reason}`];
     }

@@ -7,7 +7,7 @@
  * `mcp/classify` refuses.
  */
 import type { ProxyError } from '../errors.ts';
-import { pumpBody, readBody } from '../http/body.ts';
+import { pumpBody, takeBody } from '../http/body.ts';
 import { GATEWAY_BODY_BYTES_MAX } from '../limits.ts';
 import type { BodyHold } from './body-room.ts';
 import type { DownstreamPost } from './downstream-context.ts';
@@ -41,7 +41,7 @@ export function readMessageBody({ exchange, target, bodies }: DownstreamPost, ev
     hold.take(chunk.length);
   };
   const bodyBytesMax = GATEWAY_BODY_BYTES_MAX;
-  const stopHead = readBody(request, {
+  const stopHead = takeBody(exchange, {
     bodyBytesMax,
     onBytes,
     onFailure,

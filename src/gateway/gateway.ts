@@ -189,7 +189,7 @@ async function discoverAll(servers: Servers, clock: Clock): Promise<Discovery> {
     servers.names.map((serverName) => {
       const member = servers.known(serverName);
       const { prefix } = servers.exposure(serverName);
-      return { serverName, prefix, card: member?.card, down: member?.down };
+      return { serverName, prefix, card: member?.card, down: member?.down, lack: servers.lack(serverName) };
     }),
   );
 }

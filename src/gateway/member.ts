@@ -146,7 +146,7 @@ function statusOf(
   { health, conversation, catalog, use }: Parts,
   { serverName, principalId, peer }: { serverName: string; principalId: string | undefined; peer: Peer },
 ): MemberStatus {
-  const { state, sinceMs, era, restarts, pid, lastError, lastErrorCode } = peer.state();
+  const { state, sinceMs, era, restarts, pid, lastError, lastErrorCode, replicas } = peer.state();
   const { down } = health;
   return {
     server: serverName,
@@ -162,6 +162,7 @@ function statusOf(
     pid: pid ?? null,
     last_error: down?.reason ?? lastError ?? null,
     last_error_code: lastErrorCode ?? null,
+    ...(replicas === undefined ? {} : { replicas }),
   };
 }
 

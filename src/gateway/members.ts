@@ -1,13 +1,15 @@
 /**
  * Which peer serves which server for which principal; the only file that opens and closes peers.
  *
- * A command without anything of the user's own runs once for all, whatever each is shown of it; every other server has a peer per principal, which
- * is opened on first use and closed when nobody used it for `PEER_IDLE_MS`. Two principals never share what either
- * has a credential or an environment of their own for, nor any HTTP server, whose session is theirs. Over a reload a
- * server that means the same keeps its peer; what is gone is closed when its calls have ended.
+ * A command without anything of the user's own runs once for all, whatever each is shown of it; every other server
+ * has a peer per principal, which is opened on first use and closed when nobody used it for `PEER_IDLE_MS`; `share`
+ * and `idle` of a server say otherwise. Two principals never share what either has a credential or an environment of
+ * their own for. Nothing is opened for who lacks what each user brings. Over a reload a server that means the same
+ * keeps its peer; what is gone is closed when its calls have ended.
  */
 import { ProxyError } from '../errors.ts';
-import { PEER_COUNT_MAX, PEER_IDLE_MS } from '../limits.ts';
+import { requireCredential } from '../auth/credentials.ts';
+import { LACKING_COUNT_MAX, PEER_COUNT_MAX, PEER_IDLE_MS } from '../limits.ts';
 import type { Clock, Config, MemberStatus, ServerConfig } from '../model.ts';
 import { asProxyError } from './catalog.ts';
 import type { OnDiag } from './diag.ts';
@@ -26,7 +28,11 @@ export interface MembersOptions {
 }
 
 export interface Members {
-  /** The member for a principal's server, opened if needed. @throws {ProxyError} OVERLOADED when there are too many */
+  /**
+   * The member for a principal's server, opened if needed.
+   *
+   * @throws {ProxyError} CREDENTIAL_MISSING; OVERLOADED when there are too many
+   */
   get(principalId: string, server: ServerConfig): Member;
   /** The same without opening. */
   find(principalId: string, server: ServerConfig): Member | undefined;
@@ -47,7 +53,7 @@ interface Table {
   readonly members: Map<string, Member>;
   readonly closing: Set<Promise<void>>;
   config: Config;
-  sweep: NodeJS.Timeout | undefined;
+  sweep: { readonly timer: NodeJS.Timeout; readonly periodMs: number } | undefined;
   closed: boolean;
 }
 
@@ -66,10 +72,10 @@ export function createMembers(options: MembersOptions): Members {
     get: (principalId, server) => get(table, principalId, server),
     find: (principalId, server) => members.get(keyOf(server.name, scopeOf(table, principalId, server))),
     reload: (next) => reload(table, next),
-    status: () => [...members.values()].map((member) => member.status()),
+    status: () => [...[...members.values()].map((member) => member.status()), ...lacking(table)],
     async close() {
       table.closed = true;
-      clearTimeout(table.sweep);
+      clearTimeout(table.sweep?.timer);
       // Whoever waited for an answer was given the grace before, and is gone.
       for (const [key, member] of members) retire(table, key, member, 0);
       await Promise.all(table.closing);
@@ -77,16 +83,58 @@ export function createMembers(options: MembersOptions): Members {
   };
 }
 
-/** A command to which the user added nothing but what is shown of it; undefined is the scope of all. */
+/** Undefined is the scope of all: of a server to which the user added nothing but what is shown of it. */
 function scopeOf({ config }: Table, principalId: string, server: ServerConfig): string | undefined {
-  if (server.kind !== 'stdio') return principalId;
   const shared = config.servers.get(server.name);
-  // What a user wrote is theirs alone, also when it says the same.
-  const isShared = shared?.kind === 'stdio' && shared.args === server.args && shared.env === server.env;
-  return isShared && isSameServer(shared, server) ? undefined : principalId;
+  const isShared = shared !== undefined && isSharable(server) && (shared === server || isInherited(shared, server));
+  return isShared ? undefined : principalId;
+}
+
+/** What a user wrote is theirs alone, also when it says the same. */
+function isInherited(shared: ServerConfig, server: ServerConfig): boolean {
+  const isBare =
+    shared.kind === 'stdio'
+      ? server.kind === 'stdio' && shared.args === server.args && shared.env === server.env
+      : server.kind === 'http' && shared.credential === server.credential && shared.headers === server.headers;
+  return isBare && isSameServer(shared, server);
+}
+
+function isSharable({ kind, share }: ServerConfig): boolean {
+  return share === 'all' || (share === 'auto' && kind === 'stdio');
+}
+
+const NOTHING_RUNS = {
+  principal: null,
+  state: 'lacking',
+  since: null,
+  era: null,
+  revision: null,
+  tools: null,
+  calls: 0,
+  restarts: 0,
+  pid: null,
+  last_error_code: 'CREDENTIAL_MISSING',
+} as const;
+
+/** Servers that some may not use yet, a row each. */
+function lacking({ config }: Table): MemberStatus[] {
+  const servers = [...config.servers.values()].filter(({ enabled, lacks }) => enabled && lacks.length > 0);
+  return servers.flatMap(({ name, lacks }) => {
+    const who = config.principals.filter(
+      ({ servers: own, tokenDigests }) =>
+        (own.get(name)?.lacks.length ?? 0) > 0 && (tokenDigests.length > 0 || config.auth === 'none'),
+    );
+    if (who.length === 0) return [];
+    const reason = `these users have no ${lacks.join(' and ')} of their own: ${who
+      .slice(0, LACKING_COUNT_MAX)
+      .map(({ id }) => id)
+      .join(', ')}${who.length > LACKING_COUNT_MAX ? ' …' : ''}`;
+    return [{ ...NOTHING_RUNS, server: name, last_error: reason }];
+  });
 }
 
 function get(table: Table, principalId: string, server: ServerConfig): Member {
+  requireCredential(server, principalId);
   const scope = scopeOf(table, principalId, server);
   const key = keyOf(server.name, scope);
   const member = table.members.get(key);
@@ -103,7 +151,7 @@ function open(table: Table, server: ServerConfig, principalId: string | undefine
   const peer = openPeer(table, server, principalId);
   const member = createMember({ server, principalId, peer, clock, onDiag });
   members.set(keyOf(server.name, principalId), member);
-  if (principalId !== undefined) scheduleSweep(table);
+  if (idleMsOf(member) !== undefined) scheduleSweep(table);
   return member;
 }
 
@@ -131,6 +179,12 @@ function retire(table: Table, key: string, member: Member, graceMs = table.confi
   closing.add(end);
 }
 
+/** After how long without use it is closed; undefined: never. */
+function idleMsOf({ server, principalId }: Member): number | undefined {
+  const { idleMs = principalId === undefined ? 0 : PEER_IDLE_MS } = server;
+  return idleMs === 0 ? undefined : idleMs;
+}
+
 function makeRoom(table: Table): void {
   const idle = ownMembers(table).filter(([, member]) => member.idleSinceMs !== undefined);
   const oldest = idle.toSorted(([, a], [, b]) => (a.idleSinceMs ?? 0) - (b.idleSinceMs ?? 0))[0];
@@ -140,14 +194,20 @@ function makeRoom(table: Table): void {
 
 /** One look at all of them now and then, so that a call costs no timer. */
 function scheduleSweep(table: Table): void {
-  table.sweep ??= setTimeout(() => {
+  const spans = [...table.members.values()].flatMap((member) => idleMsOf(member) ?? []);
+  const periodMs = spans.reduce((least, span) => Math.min(least, span / 2), Number.POSITIVE_INFINITY);
+  if (spans.length === 0 || (table.sweep !== undefined && table.sweep.periodMs <= periodMs)) return;
+  clearTimeout(table.sweep?.timer);
+  const timer = setTimeout(() => {
     table.sweep = undefined;
-    const beforeMs = table.options.clock.monotonicMs() - PEER_IDLE_MS;
-    for (const [key, member] of ownMembers(table)) {
-      if ((member.idleSinceMs ?? Number.POSITIVE_INFINITY) <= beforeMs) retire(table, key, member);
+    const nowMs = table.options.clock.monotonicMs();
+    for (const [key, member] of table.members) {
+      const idleMs = idleMsOf(member);
+      if (idleMs !== undefined && (member.idleSinceMs ?? nowMs) <= nowMs - idleMs) retire(table, key, member);
     }
-    if (ownMembers(table).length > 0) scheduleSweep(table);
-  }, PEER_IDLE_MS / 2).unref();
+    scheduleSweep(table);
+  }, periodMs).unref();
+  table.sweep = { timer, periodMs };
 }
 
 function ownMembers({ members }: Table): [string, Member][] {
@@ -161,8 +221,9 @@ function reload(table: Table, next: Config): void {
     const { principalId } = member;
     const servers = principalId === undefined ? next.servers : principals.get(principalId)?.servers;
     const server = servers?.get(member.server.name);
-    const sameScope = server !== undefined && scopeOf(table, principalId ?? '', server) === principalId;
-    if (sameScope && server.enabled && isSameServer(member.server, server)) member.adopt(server);
+    const isUsable = server?.enabled === true && server.lacks.length === 0;
+    const sameScope = isUsable && scopeOf(table, principalId ?? '', server) === principalId;
+    if (sameScope && isSameServer(member.server, server)) member.adopt(server);
     else retire(table, key, member);
   }
   warmUp(table);
@@ -172,7 +233,8 @@ function reload(table: Table, next: Config): void {
 function warmUp(table: Table): void {
   if (table.options.isLazy === true) return;
   for (const server of table.config.servers.values()) {
-    if (server.kind !== 'stdio' || !server.enabled || table.members.has(keyOf(server.name, undefined))) continue;
+    if (server.kind !== 'stdio' || !server.enabled || !isSharable(server) || server.lacks.length > 0) continue;
+    if (table.members.has(keyOf(server.name, undefined))) continue;
     void startMember(table, server);
   }
 }

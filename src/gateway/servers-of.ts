@@ -5,6 +5,7 @@
  * that was removed has nothing any more. Reading a list or calling opens a member; looking at what is known does not.
  * Lists come through the rules only, so that no view can show or find what they hide.
  */
+import { lackText } from '../auth/credentials.ts';
 import { ProxyError } from '../errors.ts';
 import type { Exposure } from '../mcp/exposure.ts';
 import type { NameOwner } from '../mcp/names.ts';
@@ -31,6 +32,8 @@ export interface Servers {
   catalog(serverName: string): ExposedCatalog;
   /** The same without opening. */
   knownCatalog(serverName: string): ExposedCatalog | undefined;
+  /** Why this principal cannot use it, for the principal; undefined when nothing is missing. */
+  lack(serverName: string): string | undefined;
 }
 
 /**
@@ -75,6 +78,10 @@ export function findServers(
     knownCatalog(serverName) {
       const member = find(serverName);
       return member && catalogOf(member, serverName);
+    },
+    lack(serverName) {
+      const server = configs.get(serverName);
+      return server === undefined || server.lacks.length === 0 ? undefined : lackText(server, principal.id);
     },
   };
 }

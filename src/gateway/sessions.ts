@@ -97,6 +97,11 @@ function isOf(session: Session, { principalId, scope }: SessionOwner): boolean {
   return session.principalId === principalId && session.scope === scope;
 }
 
+/** Whether the id was made here for this owner, whatever has become of its session. */
+export function isSessionOf(sealer: Sealer, id: string, owner: SessionOwner): boolean {
+  return sealer.open(id, contextOf(owner)) !== undefined;
+}
+
 function contextOf({ principalId, scope }: SessionOwner): string {
   return JSON.stringify(['session', principalId, scope]);
 }

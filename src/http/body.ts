@@ -16,6 +16,12 @@ export type RequestBody =
   /** `head` has been read already; the rest is still in the paused request. `length` is Content-Length if sent. */
   | { readonly kind: 'stream'; readonly head: Buffer; readonly length: number | undefined };
 
+/** Where a body comes from: a request, or what was read of it already. */
+export interface BodySource {
+  readonly request: IncomingMessage;
+  readonly body?: RequestBody | undefined;
+}
+
 export interface BodyOptions {
   readonly bodyBytesMax: number;
   /** Silence allowed between two pieces; the default is the bound. */
@@ -44,6 +50,25 @@ export function readBody(request: IncomingMessage, options: BodyOptions): () => 
     options.onReady({ kind: 'stream', head: EMPTY, length });
   } else return collect(request, options, length);
   return () => undefined;
+}
+
+/**
+ * As `readBody`; one that was read before, to decide who serves it, is handed out again, a moment later so that whoever
+ * takes it can be stopped by what comes of its bytes.
+ */
+export function takeBody({ request, body }: BodySource, options: BodyOptions): () => void {
+  if (body === undefined) return readBody(request, options);
+  let isOver = false;
+  queueMicrotask(() => {
+    const bytes = body.kind === 'whole' ? body.bytes : body.head;
+    if (isOver) return;
+    if (bytes.length > options.bodyBytesMax) return options.onFailure(tooLarge(options.bodyBytesMax));
+    if (bytes.length > 0) options.onBytes(bytes);
+    if (!isOver) options.onReady(body);
+  });
+  return () => {
+    isOver = true;
+  };
 }
 
 function collect(request: IncomingMessage, options: BodyOptions, length: number | undefined): () => void {

@@ -9,6 +9,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 
 import { ProxyError } from '../errors.ts';
 import type { Entry } from '../model.ts';
+import type { RequestBody } from './body.ts';
 
 export interface Exchange {
   readonly request: IncomingMessage;
@@ -20,6 +21,8 @@ export interface Exchange {
   path: string;
   /** Query with its `?`, or empty. */
   query: string;
+  /** What was read of the request's body before it was decided who serves it; undefined when nothing was. */
+  body: RequestBody | undefined;
   /** SHA-256 of the token that let this exchange in, to notice its revocation; null when none did. */
   tokenDigest: string | null;
   /** True from the first answer byte that belongs to an SSE stream. */

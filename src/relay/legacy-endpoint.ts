@@ -47,6 +47,12 @@ export function openEndpoint(query: string, scope: EndpointScope, { sealer, cloc
   return path;
 }
 
+/** Whether the handle is one of the relay in this scope, good or not. */
+export function opensEndpoint(query: string, scope: EndpointScope, sealer: Sealer): boolean {
+  const handle = new URLSearchParams(query).get('sessionId');
+  return handle !== null && sealer.open(handle, context(scope)) !== undefined;
+}
+
 function context({ serverName, principalId, base }: EndpointScope): string {
   return JSON.stringify(['endpoint', serverName, principalId, base.origin]);
 }

@@ -9,10 +9,10 @@
  */
 import type { IncomingMessage } from 'node:http';
 
-import { credentialFields } from '../auth/credentials.ts';
+import { credentialFields, requireCredential } from '../auth/credentials.ts';
 import type { Sealer } from '../auth/seal.ts';
 import { ProxyError } from '../errors.ts';
-import { pumpBody, readBody, type RequestBody } from '../http/body.ts';
+import { pumpBody, takeBody, type RequestBody } from '../http/body.ts';
 import { asProxyError, recordFailure, type Exchange } from '../http/exchange.ts';
 import { sendFailure, streamThrough, type StreamOptions } from '../http/reply.ts';
 import type { Clock, HttpServerConfig } from '../model.ts';
@@ -51,11 +51,12 @@ export function relay(exchange: Exchange, target: RelayTarget, context: RelayCon
   const observer = observeRequest(exchange.request.headers);
   let path: string;
   try {
+    requireCredential(target.server, target.principalId);
     path = upstreamPath(exchange, target, context);
   } catch (thrown) {
     return sendFailure(exchange, asProxyError(thrown));
   }
-  readBody(exchange.request, {
+  takeBody(exchange, {
     bodyBytesMax: context.bodyBytesMax,
     onBytes(chunk) {
       exchange.entry.bytesIn += chunk.length;

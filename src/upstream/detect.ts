@@ -3,9 +3,10 @@
  *
  * `server/discover`, then `initialize`, then an event stream with an `endpoint`; the first that is accepted is the
  * verdict. A session that the question opened is ended again. Refused credentials and outages say nothing about the
- * era: they are failures and leave no verdict. Legacy verdicts are kept for `LEGACY_VERDICT_MS_MAX`, per address and
- * not per user; modern ones need no keeping, as the question is what the peer would ask first anyway. `transport:`
- * in the configuration skips questions. Source: MCP 2026-07-28 basic/versioning and transports, Backward Compatibility.
+ * era: they are failures and leave no verdict; a 5xx with a JSON-RPC error in it is the answer of a server that does
+ * not know the question. Legacy verdicts are kept for `LEGACY_VERDICT_MS_MAX`, per address and not per user; modern
+ * ones need no keeping, as the question is what the peer would ask first anyway. `transport:` and `era:` in the
+ * configuration skip questions. Source: MCP 2026-07-28 basic/versioning and transports, Backward Compatibility.
  */
 import { ProxyError } from '../errors.ts';
 import { DETECT_MS_MAX, LEGACY_VERDICT_MS_MAX, REFUSAL_BYTES_MAX, SESSION_END_MS_MAX } from '../limits.ts';
@@ -19,7 +20,8 @@ import { OWN_META, readDiscovery } from './modern-message.ts';
 import type { HttpUpstream } from './pool.ts';
 
 export type RemoteKind =
-  | { readonly kind: 'modern'; readonly card: ServerCard }
+  /** Without a card when it was not asked. */
+  | { readonly kind: 'modern'; readonly card: ServerCard | undefined }
   | { readonly kind: 'legacy-streamable' }
   | { readonly kind: 'legacy-sse' };
 
@@ -39,12 +41,15 @@ const verdicts = new WeakMap<HttpUpstream, Verdict>();
 export async function detectRemote(remote: RemoteOptions): Promise<RemoteKind> {
   const { server, upstream, clock } = remote;
   if (server.transport === 'sse') return { kind: 'legacy-sse' };
+  if (server.era === 'modern') return { kind: 'modern', card: undefined };
+  // Who said `streamable` needs no proof of it: the handshake will show.
+  const isStreamable = server.transport === 'streamable';
+  if (server.era === 'legacy' && isStreamable) return { kind: 'legacy-streamable' };
   const known = verdicts.get(upstream);
   if (known !== undefined && clock.monotonicMs() < known.untilMs) return { kind: known.kind };
-  const card = await askDiscover(remote, LATEST_MODERN);
+  const card = server.era === 'legacy' ? undefined : await askDiscover(remote);
   if (card !== undefined) return { kind: 'modern', card };
-  // Who said `streamable` needs no proof of it: the handshake will show.
-  if (server.transport === 'streamable') return { kind: 'legacy-streamable' };
+  if (isStreamable) return { kind: 'legacy-streamable' };
   const kind = (await acceptsInitialize(remote)) ? 'legacy-streamable' : await expectSse(remote);
   verdicts.set(upstream, { kind, untilMs: clock.monotonicMs() + LEGACY_VERDICT_MS_MAX });
   return { kind };
@@ -55,15 +60,19 @@ export function forgetVerdict(upstream: HttpUpstream): void {
   verdicts.delete(upstream);
 }
 
-/** The card of a modern server; undefined for one that is asked with `initialize` next. */
-async function askDiscover(remote: RemoteOptions, revision: string): Promise<ServerCard | undefined> {
+/**
+ * The card of a modern server; undefined for one that is asked with `initialize` next.
+ *
+ * @throws {ProxyError} as `detectRemote` does
+ */
+export async function askDiscover(remote: RemoteOptions, revision = LATEST_MODERN): Promise<ServerCard | undefined> {
   const { server } = remote;
   const meta = { ...OWN_META, [META.protocolVersion]: revision };
   const { answer, response } = await ask(remote, {
     fields: ['MCP-Protocol-Version', revision, 'Mcp-Method', 'server/discover'],
     message: { jsonrpc: '2.0', id: PROBE_ID, method: 'server/discover', params: { _meta: meta } },
   });
-  if (answer.status >= 500 || answer.status === 429) throw statusError(server.name, answer);
+  if (isOutage(answer.status) && !isRefusal(answer.status, response)) throw statusError(server.name, answer);
   if (response === undefined) return undefined;
   if ('result' in response) return answer.status === 200 ? readCard(remote, response.result) : undefined;
   if (answer.status !== 400) return undefined;
@@ -81,6 +90,15 @@ async function askDiscover(remote: RemoteOptions, revision: string): Promise<Ser
     default:
       return undefined;
   }
+}
+
+function isOutage(status: number): boolean {
+  return status >= 500 || status === 429;
+}
+
+/** A server that fails at what it does not know, and says so in JSON-RPC. 503 means "not now" whatever is in it. */
+function isRefusal(status: number, response: JsonRpcResponse | undefined): boolean {
+  return status >= 500 && status !== 503 && response !== undefined && 'error' in response;
 }
 
 function readCard({ server }: RemoteOptions, result: JsonObject): ServerCard | undefined {
@@ -107,14 +125,18 @@ function noCommonRevision(serverName: string): ProxyError {
   return new ProxyError('UPSTREAM_PROTOCOL', text);
 }
 
-/** Whether the server takes a legacy handshake by POST. */
-async function acceptsInitialize(remote: RemoteOptions): Promise<boolean> {
+/**
+ * Whether the server takes a legacy handshake by POST.
+ *
+ * @throws {ProxyError} as `detectRemote` does
+ */
+export async function acceptsInitialize(remote: RemoteOptions): Promise<boolean> {
   const params = { protocolVersion: LATEST_LEGACY, capabilities: {}, clientInfo: CLIENT_INFO };
   const { answer, response } = await ask(remote, {
     fields: [],
     message: { jsonrpc: '2.0', id: PROBE_ID, method: 'initialize', params },
   });
-  if (answer.status >= 500 || answer.status === 429) throw statusError(remote.server.name, answer);
+  if (isOutage(answer.status)) throw statusError(remote.server.name, answer);
   const session = answer.head.headers['mcp-session-id'];
   if (typeof session === 'string') await endSession(remote, session);
   // An error is an answer too: the handshake will be refused with it.
@@ -133,17 +155,28 @@ async function endSession(remote: RemoteOptions, session: string): Promise<void>
 
 /** @throws {ProxyError} UPSTREAM_PROTOCOL when no stream with an `endpoint` is there: it is no MCP server */
 async function expectSse(remote: RemoteOptions): Promise<'legacy-sse'> {
+  const { isSse, status } = await askSse(remote);
+  if (isSse) return 'legacy-sse';
+  const text = `server ${remote.server.name} answers, but not as an MCP server (HTTP ${status} to GET)`;
+  throw new ProxyError('UPSTREAM_PROTOCOL', `${text}; check the path of its url`);
+}
+
+/**
+ * Whether there is an event stream of HTTP+SSE.
+ *
+ * @throws {ProxyError} as `detectRemote` does
+ */
+export async function askSse(remote: RemoteOptions): Promise<{ readonly isSse: boolean; readonly status: number }> {
   const answer = await askHttp(remote, { method: 'GET', fields: [], headMsMax: DETECT_MS_MAX }).answer;
-  if (answer.status >= 500 || answer.status === 429) {
+  const { status } = answer;
+  if (isOutage(status)) {
     drain(answer, REFUSAL_BYTES_MAX);
     throw statusError(remote.server.name, answer);
   }
-  const isStream = answer.status === 200 && answer.mediaType === 'text/event-stream';
+  const isStream = status === 200 && answer.mediaType === 'text/event-stream';
   const isSse = isStream && (await beginsWithEndpoint(remote, answer));
   answer.abort();
-  if (isSse) return 'legacy-sse';
-  const text = `server ${remote.server.name} answers, but not as an MCP server (HTTP ${answer.status} to GET)`;
-  throw new ProxyError('UPSTREAM_PROTOCOL', `${text}; check the path of its url`);
+  return { isSse, status };
 }
 
 function beginsWithEndpoint(remote: RemoteOptions, answer: HttpAnswer): Promise<boolean> {

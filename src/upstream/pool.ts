@@ -3,7 +3,8 @@
  *
  * Connections carry no identity (credentials travel in each request), so that one agent per address serves
  * everybody. TLS is loaded only when an https address exists: it costs about 5 MB. Agents of addresses that left
- * the configuration are closed once their requests are done.
+ * the configuration are closed once their requests are done; the file of a CA is read again with each configuration,
+ * and new connections trust what it holds then.
  */
 import { X509Certificate } from 'node:crypto';
 import { Agent as HttpAgent, request as httpRequest, type ClientRequest, type RequestOptions } from 'node:http';
@@ -31,12 +32,19 @@ export interface UpstreamPool {
    * @throws {ProxyError} CONFIG_INVALID when the file of `ca_file` cannot be used
    */
   prepare(servers: Iterable<HttpServerConfig>): Promise<void>;
-  /** @throws {ProxyError} INTERNAL for a server that was not prepared */
-  get(server: HttpServerConfig): HttpUpstream;
+  /**
+   * @param url one of the server's addresses; the first unless told
+   * @throws {ProxyError} INTERNAL for a server that was not prepared
+   */
+  get(server: HttpServerConfig, url?: string): HttpUpstream;
   close(): void;
 }
 
-type Pooled = HttpUpstream & { readonly agent: HttpAgent | HttpsAgent };
+interface Pooled extends HttpUpstream {
+  agent: HttpAgent | HttpsAgent;
+  /** What the file of `ca_file` held when the agent was made. */
+  readonly ca: Buffer | undefined;
+}
 
 /** An empty pool. */
 export function createUpstreamPool(): UpstreamPool {
@@ -47,9 +55,14 @@ export function createUpstreamPool(): UpstreamPool {
       // Bounded by configuration.
       const wanted = new Set<string>();
       for (const server of servers) {
-        const key = poolKey(server);
-        wanted.add(key);
-        if (!pooled.has(key)) pooled.set(key, await open(server));
+        const ca = readCa(server);
+        for (const url of [server.url, ...server.otherUrls]) {
+          const key = poolKey(server, url);
+          wanted.add(key);
+          const known = pooled.get(key);
+          if (known === undefined) pooled.set(key, await open(url, ca));
+          else if (known.secure && ca !== undefined && known.ca?.equals(ca) === false) await renew(known, ca);
+        }
       }
       for (const [key, upstream] of pooled) {
         if (wanted.has(key)) continue;
@@ -57,8 +70,8 @@ export function createUpstreamPool(): UpstreamPool {
         retire(upstream.agent);
       }
     },
-    get(server) {
-      const upstream = pooled.get(poolKey(server));
+    get(server, url = server.url) {
+      const upstream = pooled.get(poolKey(server, url));
       if (upstream === undefined) throw new ProxyError('INTERNAL', `server ${server.name} is not prepared`);
       return upstream;
     },
@@ -69,8 +82,8 @@ export function createUpstreamPool(): UpstreamPool {
   };
 }
 
-function poolKey(server: HttpServerConfig): string {
-  return server.caFile === undefined ? server.url : `${server.url}\n${server.caFile}`;
+function poolKey({ caFile }: HttpServerConfig, url: string): string {
+  return caFile === undefined ? url : `${url}\n${caFile}`;
 }
 
 const AGENT = {
@@ -81,8 +94,8 @@ const AGENT = {
   scheduling: 'lifo',
 } as const;
 
-async function open(server: HttpServerConfig): Promise<Pooled> {
-  const url = new URL(server.url);
+async function open(address: string, ca: Buffer | undefined): Promise<Pooled> {
+  const url = new URL(address);
   const fixed = {
     host: url.hostname.replace(/^\[|\]$/g, ''),
     port: url.port === '' ? undefined : Number(url.port),
@@ -91,21 +104,39 @@ async function open(server: HttpServerConfig): Promise<Pooled> {
   if (url.protocol === 'http:') {
     const agent = new HttpAgent(AGENT);
     const request = (options: RequestOptions): ClientRequest => httpRequest({ ...options, ...fixed, agent });
-    return { url, secure: false, host: url.host, agent, request };
+    return { url, secure: false, host: url.host, agent, ca, request };
   }
   const https = await import('node:https');
-  const agent = new https.Agent({ ...AGENT, ...trustOf(server) });
-  const request = (options: RequestOptions): ClientRequest => https.request({ ...options, ...fixed, agent });
-  return { url, secure: true, host: url.host, agent, request };
+  const pooled: Pooled = {
+    url,
+    secure: true,
+    host: url.host,
+    agent: new https.Agent({ ...AGENT, ...trust(ca) }),
+    ca,
+    request: (options) => https.request({ ...options, ...fixed, agent: pooled.agent }),
+  };
+  return pooled;
+}
+
+/** The same upstream for all who hold it, with connections that are verified by another CA. */
+async function renew(pooled: Pooled, ca: Buffer): Promise<void> {
+  const old = pooled.agent;
+  const https = await import('node:https');
+  Object.assign(pooled, { agent: new https.Agent({ ...AGENT, ...trust(ca) }), ca });
+  retire(old);
+}
+
+function trust(ca: Buffer | undefined): { ca?: Buffer } {
+  return ca === undefined ? {} : { ca };
 }
 
 /** The CA of a server. TLS passes over a file that is no certificate, and then trusts nobody without saying why. */
-function trustOf({ name, caFile }: HttpServerConfig): { ca?: Buffer } {
-  if (caFile === undefined) return {};
+function readCa({ name, caFile }: HttpServerConfig): Buffer | undefined {
+  if (caFile === undefined) return undefined;
   try {
     const ca = readFileSync(caFile);
     void new X509Certificate(ca);
-    return { ca };
+    return ca;
   } catch (cause) {
     const reason = (cause as NodeJS.ErrnoException).code ?? 'unreadable';
     const text = `ca_file of server ${name}: ${caFile} is no readable certificate in PEM form (${reason})`;

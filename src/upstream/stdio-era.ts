@@ -22,15 +22,20 @@ export type EraVerdict =
 /** Text, so that it cannot be an id of a conversation, which are numbers. */
 const PROBE_ID = 'mcproxy-era';
 
-/** Gives what happens on the channel to `listen` until it has an answer. @throws {ProxyError} UPSTREAM_PROTOCOL */
-export async function askEra(
-  serverName: string,
-  channel: MessageChannel,
-  listen: (events: ChannelEvents) => void,
-): Promise<EraVerdict> {
+export interface EraQuestion {
+  readonly serverName: string;
+  /** Silence so long means legacy. */
+  readonly silenceMs?: number;
+  /** Gives what happens on the channel to somebody else than before. */
+  readonly listen: (events: ChannelEvents) => void;
+}
+
+/** Listens to the channel until it has an answer. @throws {ProxyError} UPSTREAM_PROTOCOL */
+export async function askEra(channel: MessageChannel, question: EraQuestion): Promise<EraVerdict> {
+  const { serverName, silenceMs = ERA_PROBE_MS_MAX, listen } = question;
   let timer: NodeJS.Timeout | undefined;
   const answered = new Promise<EraVerdict>((resolve, reject) => {
-    timer = setTimeout(resolve, ERA_PROBE_MS_MAX, { era: 'legacy' });
+    timer = setTimeout(resolve, silenceMs, { era: 'legacy' });
     listen({
       onMessage(message) {
         if (message['id'] !== PROBE_ID) return;

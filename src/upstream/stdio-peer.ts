@@ -3,7 +3,8 @@
  *
  * Each life is a process of its own: spawned, asked for its era, and spoken to in that era for as long as it runs.
  * `startMs` bounds it all, because `npx` may have to download first. That a command is legacy is believed for a
- * while, so that a crash does not cost the wait for an answer again. Restarting is the supervisor's.
+ * while, so that a crash does not cost the wait for an answer again; `era: legacy` spares the first question too, and
+ * with `era: modern` silence means nothing. Restarting is the supervisor's.
  */
 import { ProxyError } from '../errors.ts';
 import { LEGACY_VERDICT_MS_MAX } from '../limits.ts';
@@ -14,7 +15,7 @@ import type { OnDiag } from './conversation.ts';
 import { openLegacyPeer } from './legacy-peer.ts';
 import { openModernChannelPeer } from './modern-channel-peer.ts';
 import { openStdioChannel, type StdioChannel } from './stdio-channel.ts';
-import { askEra } from './stdio-era.ts';
+import { askEra, type EraVerdict } from './stdio-era.ts';
 import { supervise, type Life, type SupervisedPeer } from './supervisor.ts';
 
 export interface StdioPeerOptions {
@@ -83,7 +84,7 @@ async function beginLife(options: StdioPeerOptions, memory: Memory, spawn: () =>
   let piped = await spawn();
   const nowMs = clock.monotonicMs();
   const isKnownLegacy = memory.legacyMs !== undefined && nowMs - memory.legacyMs < LEGACY_VERDICT_MS_MAX;
-  const verdict = isKnownLegacy ? { era: 'legacy' as const } : await askEra(serverName, piped.channel, piped.listen);
+  const verdict = await findEra(server, piped, isKnownLegacy);
   if (verdict.era === 'ended') {
     await piped.child.stop();
     piped = await spawn();
@@ -110,6 +111,17 @@ async function beginLife(options: StdioPeerOptions, memory: Memory, spawn: () =>
       await child.stop();
     },
   };
+}
+
+async function findEra(server: StdioServerConfig, piped: Piped, isKnownLegacy: boolean): Promise<EraVerdict> {
+  const { name: serverName, era, startMs } = server;
+  if (era === 'legacy' || (era === 'auto' && isKnownLegacy)) return { era: 'legacy' };
+  const { channel, listen } = piped;
+  if (era === 'auto') return askEra(channel, { serverName, listen });
+  const verdict = await askEra(channel, { serverName, listen, silenceMs: startMs });
+  if (verdict.era === 'modern') return verdict;
+  const text = `server ${serverName} does not say that it speaks MCP 2026-07-28, as \`era: modern\` in its configuration says`;
+  throw new ProxyError('UPSTREAM_PROTOCOL', text);
 }
 
 async function openPipe({ server, ambientEnv, onDiag, stopMs }: StdioPeerOptions): Promise<Piped> {

@@ -14,7 +14,7 @@ import { RESTART_DELAY_MS_BASE, WATCHED_RESOURCE_COUNT_MAX } from '../limits.ts'
 import { isObject } from '../mcp/jsonrpc.ts';
 import type { ChangeEvent, JsonObject, McpCall, McpEvents, McpOutcome, McpPeer, McpRequest } from '../mcp/waist.ts';
 import type { ServerCard, TaskListen, TaskListenRequest } from '../mcp/waist.ts';
-import type { Clock, Era } from '../model.ts';
+import type { Clock, Era, ReplicaStatus } from '../model.ts';
 import { countCrash, restartDelayMs } from './backoff.ts';
 import { settlesWithin } from './child.ts';
 import { asProxyError } from './conversation.ts';
@@ -33,6 +33,8 @@ export interface PeerState {
   readonly lastError: string | undefined;
   readonly lastErrorCode: ErrorCode | undefined;
   readonly pid: number | undefined;
+  /** Each of them, where there are several. */
+  readonly replicas?: readonly ReplicaStatus[];
 }
 
 /** One connection to the server, ready for use. */
@@ -58,6 +60,8 @@ export interface SupervisorOptions {
 export type SupervisedPeer = McpPeer & {
   /** Begins without waiting for the first request. */
   start(): void;
+  /** Resolves when requests can be sent. @throws {ProxyError} UPSTREAM_*; nothing was sent then */
+  ready(): Promise<void>;
   state(): PeerState;
 };
 
@@ -95,6 +99,10 @@ class Supervisor implements McpPeer {
 
   start(): void {
     this.#demand().catch(() => undefined);
+  }
+
+  async ready(): Promise<void> {
+    await this.#demand();
   }
 
   state(): PeerState {

@@ -15,7 +15,7 @@ test('the conformance fixture is modern and tells its card', async (t) => {
   const { url } = await startConformanceFixture(t);
   const found = await detectRemote(await remoteAt(t, url));
   assert.equal(found.kind, 'modern');
-  assert.equal(found.kind === 'modern' && found.card.serverInfo?.['name'], 'conformance-fixture');
+  assert.equal(found.kind === 'modern' && found.card?.serverInfo?.['name'], 'conformance-fixture');
 });
 
 for (const [transport, kind] of [

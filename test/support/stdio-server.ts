@@ -23,11 +23,16 @@ export function stdioServer(script: string, changes: Partial<StdioServerConfig> 
     timeouts: { connectMs: 5_000, firstByteMs: 5_000, idleMs: 5_000 },
     retries: 0,
     exposure: plainExposure('peer'),
+    era: 'auto',
+    share: 'auto',
+    idleMs: undefined,
+    lacks: [],
     command: process.execPath,
     args: [`${PEERS}${script}`],
     env: [],
     cwd: undefined,
     startMs: 5_000,
+    replicas: 1,
     ...changes,
   };
 }

@@ -39,11 +39,17 @@ const remote = (changes: object): ServerConfig => ({ ...httpServer('up'), ...cha
 const passthrough = { credential: { type: 'passthrough' } };
 const choices = [
   { title: 'a command', server: stdioServer('up'), paths: ['messages', 'messages', 'messages'] },
-  { title: 'Streamable HTTP', server: remote({ transport: 'streamable' }), paths: ['relay', 'messages', 'messages'] },
+  { title: 'a remote server', server: remote({}), paths: ['ask', 'ask', 'ask'] },
+  { title: 'Streamable HTTP', server: remote({ transport: 'streamable' }), paths: ['ask', 'messages', 'messages'] },
+  {
+    title: 'a server with replicas',
+    server: remote({ otherUrls: ['https://b.example/mcp'] }),
+    paths: ['messages', 'messages', 'messages'],
+  },
   {
     title: 'Streamable HTTP with another prefix',
     server: remote({ transport: 'streamable', exposure: { ...plainExposure('up'), prefix: '' } }),
-    paths: ['relay', 'messages', 'messages'],
+    paths: ['ask', 'messages', 'messages'],
   },
   {
     title: 'HTTP+SSE of which some is hidden',

@@ -116,11 +116,6 @@ const errors = [
       '2:41 this kind of "auth" is not known | write none, bearer, basic, headers or passthrough; a token goes under "token"',
   },
   {
-    name: 'bearer without token',
-    rest: 'auth: bearer',
-    expected: '2:41 "auth: bearer" needs a token | write it under "token"',
-  },
-  {
     name: 'basic without password',
     rest: 'auth: { type: basic, username: me }',
     expected: '2:49 basic authentication needs a user name and a password | write "username" and "password"',

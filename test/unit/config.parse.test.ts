@@ -194,12 +194,6 @@ const errors = [
       '2:27 a command is not reached over HTTP and takes no headers, credential or certificate | write what it needs under "env"',
   },
   {
-    name: 'a variable without value',
-    config: 'servers:\n  a: { command: x, env: { A: null } }',
-    expected:
-      '2:30 "A" of "env" must have a text as value | write a value; "" is the empty one, and ${NAME} takes it from the environment',
-  },
-  {
     name: 'a name given in two spellings',
     config: 'servers:\n  a: { command: x, type: stdio, transport: stdio }',
     expected: '2:33 "transport" is given twice, in two spellings | delete one',

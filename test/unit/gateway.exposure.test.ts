@@ -275,6 +275,7 @@ test('a server that cannot be opened keeps no call from another one with its pre
     exposure: (server) => makeExposure({ ...plainExposure(server), prefix: '' }),
     catalog: (server) => (server === 'a' ? refuse() : catalog),
     knownCatalog: (server) => (server === 'a' ? undefined : catalog),
+    lack: () => undefined,
   };
   const { serverName } = await createNameRouter(() => servers).resolve('tools', 'read');
   assert.equal(serverName, 'b');

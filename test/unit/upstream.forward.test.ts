@@ -17,7 +17,15 @@ after(() => checkNothingLeft());
 const HEAD = 'HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n';
 
 function serverAt(url: string, changes: Partial<HttpServerConfig> = {}): HttpServerConfig {
-  return { kind: 'http', transport: 'auto', name: 'up', url, caFile: undefined, ...changes } as HttpServerConfig;
+  return {
+    kind: 'http',
+    transport: 'auto',
+    name: 'up',
+    url,
+    otherUrls: [],
+    caFile: undefined,
+    ...changes,
+  } as HttpServerConfig;
 }
 
 async function upstreamAt(cleanup: Cleanup, url: string): Promise<HttpUpstream> {
