@@ -4,6 +4,8 @@
  *   node --import tsx test/peers/conformance-fixture.ts [PORT]   Streamable HTTP on 127.0.0.1, prints its port
  *   node --import tsx test/peers/conformance-fixture.ts stdio    newline-delimited JSON on stdin and stdout
  *
+ * ERA=legacy or ERA=modern in the environment makes it a server of that era alone (over HTTP).
+ *
  * Over HTTP it serves 2026-07-28 without sessions and 2025-11-25 with sessions, resumption and a Host check; it is
  * strict where the suite is, and keeps what it needs for a test run only.
  */
@@ -27,6 +29,7 @@ const SSE_RETRY_MS = 500;
 
 type RequestHandler = (request: http.IncomingMessage, reply: http.ServerResponse, body?: unknown) => Promise<void>;
 
+const { ERA } = process.env;
 const [argument = '0'] = process.argv.slice(2);
 if (argument === 'stdio') startStdio();
 else startHttp(Number(argument));
@@ -79,7 +82,9 @@ function makeHttpHandler(): RequestHandler {
     if (!request.url?.startsWith('/mcp')) return fail(reply, 404, { code: -32000, message: 'no such path' });
     const body = request.method === 'POST' ? await readJson(request) : undefined;
     if (body instanceof Error) return fail(reply, 400, { code: -32700, message: 'Parse error' });
-    if (request.method === 'POST' && isModern(request, body)) return handleModern(request, reply, body);
+    const asModern = request.method === 'POST' && isModern(request, body);
+    if (asModern && ERA !== 'legacy') return handleModern(request, reply, body);
+    if (ERA === 'modern') return refuseLegacy(request, reply);
     const sessionId = headerOf(request, 'mcp-session-id');
     if (sessionId !== undefined) {
       const transport = sessions.get(sessionId);
@@ -90,6 +95,13 @@ function makeHttpHandler(): RequestHandler {
     if (!isInitialize(body)) return fail(reply, 400, { code: -32000, message: 'Session ID required' });
     return (await openSession()).handleRequest(request, reply, body);
   };
+}
+
+/** As a server of 2026-07-28 alone SHOULD: with the revisions that it has. */
+function refuseLegacy(request: http.IncomingMessage, reply: http.ServerResponse): void {
+  if (request.method !== 'POST') return void reply.writeHead(405, { allow: 'POST' }).end();
+  const data = { supported: ['2026-07-28'], requested: 'none' };
+  fail(reply, 400, { code: -32022, message: 'Unsupported protocol version', data });
 }
 
 function isModern(request: http.IncomingMessage, body: unknown): boolean {
@@ -144,7 +156,11 @@ function headerOf(request: http.IncomingMessage, name: string): string | undefin
   return Array.isArray(value) ? value.join(', ') : value;
 }
 
-function fail(reply: http.ServerResponse, status: number, error: { code: number; message: string }): void {
+function fail(
+  reply: http.ServerResponse,
+  status: number,
+  error: { code: number; message: string; data?: unknown },
+): void {
   reply.writeHead(status, { 'content-type': 'application/json' });
   reply.end(JSON.stringify({ jsonrpc: '2.0', error, id: null }));
 }

@@ -49,10 +49,11 @@ export function startNotion(cleanup: Cleanup, bearer: string): Promise<Peer> {
   return startPeer(cleanup, (port) => ({ args: [script, ...options, '--port', String(port)], port, path: '/mcp' }));
 }
 
-/** The dual-era fixture of the conformance suite. */
-export function startConformanceFixture(cleanup: Cleanup): Promise<Peer> {
+/** The fixture of the conformance suite, of both eras unless one is named. */
+export function startConformanceFixture(cleanup: Cleanup, era?: 'legacy' | 'modern'): Promise<Peer> {
   const script = join(ROOT, 'test/peers/conformance-fixture.ts');
-  return startPeer(cleanup, (port) => ({ args: ['--import', 'tsx', script, String(port)], port, path: '/mcp' }));
+  const env = era === undefined ? {} : { ERA: era };
+  return startPeer(cleanup, (port) => ({ args: ['--import', 'tsx', script, String(port)], env, port, path: '/mcp' }));
 }
 
 /** A server of 2026-07-28 with tasks, `test/peers/tasks-fixture.ts`. */
