@@ -65,7 +65,11 @@ export function forgetVerdict(upstream: HttpUpstream): void {
  *
  * @throws {ProxyError} as `detectRemote` does
  */
-export async function askDiscover(remote: RemoteOptions, revision = LATEST_MODERN): Promise<ServerCard | undefined> {
+export async function askDiscover(
+  remote: RemoteOptions,
+  revision: string = LATEST_MODERN,
+  isRepeat = false,
+): Promise<ServerCard | undefined> {
   const { server } = remote;
   const meta = { ...OWN_META, [META.protocolVersion]: revision };
   const { answer, response } = await ask(remote, {
@@ -79,7 +83,7 @@ export async function askDiscover(remote: RemoteOptions, revision = LATEST_MODER
   const { code, data } = response.error;
   switch (code) {
     case RPC_ERROR.versionUnsupported:
-      return onUnsupported(remote, revision, isObject(data) ? data['supported'] : undefined);
+      return onUnsupported(remote, isRepeat ? undefined : revision, isObject(data) ? data['supported'] : undefined);
     case RPC_ERROR.headerMismatch:
     case RPC_ERROR.missingCapability: {
       // Codes of the modern era only, if the error is really about this request: falling back would be wrong.
@@ -108,14 +112,15 @@ function readCard({ server }: RemoteOptions, result: JsonObject): ServerCard | u
   throw noCommonRevision(server.name);
 }
 
+/** Asks once more, with a revision that the server has. @param asked undefined when that was done */
 async function onUnsupported(
   remote: RemoteOptions,
-  asked: string,
+  asked: string | undefined,
   supported: unknown,
 ): Promise<ServerCard | undefined> {
   const versions: unknown[] = Array.isArray(supported) ? supported : [];
   const other = MODERN_REVISIONS.toReversed().find((revision) => revision !== asked && versions.includes(revision));
-  if (other !== undefined && asked === LATEST_MODERN) return askDiscover(remote, other);
+  if (other !== undefined && asked !== undefined) return askDiscover(remote, other, true);
   if (versions.some(isLegacyRevision)) return undefined;
   throw noCommonRevision(remote.server.name);
 }

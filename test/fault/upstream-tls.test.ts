@@ -1,8 +1,8 @@
 /**
  * Servers behind TLS: trusted through `ca_file`, not trusted, of another name, and a `ca_file` that is none.
  *
- * `test/peers/tls` holds a key and a certificate for 127.0.0.1 that signed itself and is valid until the end of 2099;
- * they protect nothing.
+ * `test/peers/tls` holds a key and a certificate for 127.0.0.1 that signed itself and is valid until the end of 2099,
+ * and the certificate of somebody else; they protect nothing.
  */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
@@ -97,3 +97,21 @@ for (const { name, file } of badFiles) {
     assert.ok(run.stderr.includes(file), run.stderr);
   });
 }
+
+verifies('gateway.servers.ca-reload', 'a reload trusts what ca_file holds then', async (t) => {
+  const dir = makeTempDir(t);
+  const other = readFileSync(`${TLS}other.pem`, 'utf8');
+  writeFiles(dir, { 'ca.pem': other });
+  const servers = { up: `{ url: "https://127.0.0.1:${port}/mcp", ca_file: "${dir}/ca.pem", retries: 0 }` };
+  const changing = await startProxied(t, { servers });
+  const refused = await changing.call('up', 'tools/call');
+  assert.equal(refused.answer.status, 502);
+
+  writeFiles(dir, { 'ca.pem': readFileSync(CA, 'utf8') });
+  assert.equal((await runCommand(['reload', '--config', changing.app.dir])).code, 0);
+  assert.equal((await changing.call('up', 'tools/call')).answer.status, 200);
+
+  writeFiles(dir, { 'ca.pem': other });
+  assert.equal((await runCommand(['reload', '--config', changing.app.dir])).code, 0);
+  assert.equal((await changing.call('up', 'tools/call')).answer.status, 502, 'a connection that is open is not used');
+});

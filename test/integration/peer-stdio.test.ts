@@ -17,6 +17,7 @@ import {
 } from '../support/mcp-peers.ts';
 import { isRunning, stdioServer } from '../support/stdio-server.ts';
 import type { Cleanup } from '../support/temp-dir.ts';
+import { verifies } from '../support/verifies.ts';
 import { waitFor, within } from '../support/wait.ts';
 
 after(() => checkNothingLeft());
@@ -182,6 +183,22 @@ for (const { name, server, revision = '2025-11-25' } of LEGACY_CASES) {
     assert.deepEqual(await resultOf(ask(peer, 'tools/list')), { tools: [], ttlMs: 0, cacheScope: 'private' });
   });
 }
+
+verifies('gateway.servers.era', 'era: legacy spares a command the question', async (t) => {
+  const server = minimal(`if (method === 'server/discover') process.exit(3);`);
+  const { peer, diag } = open(t, { ...server, era: 'legacy' });
+  assert.equal((await peer.describe()).revision, '2025-11-25');
+  assert.equal(peer.state().restarts, 0);
+  assert.deepEqual(diag, []);
+});
+
+verifies('gateway.servers.era', 'with era: modern neither an error nor silence is taken for legacy', async (t) => {
+  const refusing = open(t, { ...minimal(''), era: 'modern' });
+  await assert.rejects(refusing.peer.describe(), { code: 'UPSTREAM_PROTOCOL', message: /`era: modern`/ });
+  const slow = `if (method === 'server/discover') return void setTimeout(print, 3_500, { id, result: { supportedVersions: ['2026-07-28'], capabilities: {} } });`;
+  const late = open(t, { ...minimal(slow), era: 'modern' });
+  assert.equal((await within(late.peer.describe(), { deadlineMs: 10_000 })).revision, '2026-07-28');
+});
 
 test('a command that cannot be spoken to says why and is tried again later', async (t) => {
   const { peer, events } = open(t, stdioServer('', { command: '/nonexistent/command' }));

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
 
 import { ProxyError, type ErrorCode } from '../../src/errors.ts';
-import { detectRemote, forgetVerdict } from '../../src/upstream/detect.ts';
+import { askDiscover, detectRemote, forgetVerdict } from '../../src/upstream/detect.ts';
 import { checkNothingLeft } from '../support/leaks.ts';
 import { startConformanceFixture, startEverything } from '../support/peers.ts';
 import { findClosedPort } from '../support/ports.ts';
@@ -71,6 +71,11 @@ const VERDICTS: readonly { name: string; replies: Record<string, Reply>; kind: s
   {
     name: '404 with -32001',
     replies: { 'server/discover': { status: 404, body: rpcError(-32001) } },
+    kind: 'legacy-streamable',
+  },
+  {
+    name: '500 with -32603',
+    replies: { 'server/discover': { status: 500, body: rpcError(-32603) } },
     kind: 'legacy-streamable',
   },
   { name: 'an empty 400', replies: { 'server/discover': { status: 400 } }, kind: 'legacy-streamable' },
@@ -170,6 +175,21 @@ const FAILURES: readonly { name: string; replies: Record<string, Reply>; code: E
     asked: ['server/discover'],
   },
   {
+    name: '503 with -32603',
+    replies: { 'server/discover': { status: 503, body: rpcError(-32603) } },
+    code: 'UPSTREAM_NOT_READY',
+    asked: ['server/discover'],
+  },
+  {
+    name: '500 to both eras with -32603',
+    replies: {
+      'server/discover': { status: 500, body: rpcError(-32603) },
+      initialize: { status: 500, body: rpcError(-32603) },
+    },
+    code: 'UPSTREAM_PROTOCOL',
+    asked: ['server/discover', 'initialize'],
+  },
+  {
     name: '302',
     replies: { 'server/discover': { status: 302 } },
     code: 'UPSTREAM_PROTOCOL',
@@ -257,4 +277,42 @@ test('a configured transport skips questions', async (t) => {
   const streamable = await remoteAt(t, `${upstream.url}/mcp`, { transport: 'streamable' });
   assert.deepEqual(await detectRemote(streamable), { kind: 'legacy-streamable' });
   assert.deepEqual(upstream.requests.map(whatOf), ['server/discover']);
+});
+
+test('a server that is silent leaves no verdict', async (t) => {
+  const upstream = await startUpstream(t, { answer: () => undefined });
+  const timeouts = { connectMs: 2_000, firstByteMs: 100, idleMs: 2_000 };
+  const remote = await remoteAt(t, `${upstream.url}/mcp`, { timeouts });
+  for (let round = 1; round <= 2; round += 1) {
+    await assert.rejects(detectRemote(remote), { code: 'UPSTREAM_TIMEOUT' });
+    assert.deepEqual(
+      upstream.requests.map(whatOf),
+      Array.from({ length: round }, () => 'server/discover'),
+    );
+  }
+});
+
+test('a server that refuses a revision is asked once more with one that it names, and not for initialize', async (t) => {
+  const card = { result: { supportedVersions: ['2026-07-28'], capabilities: {} } };
+  const upstream = await startUpstream(t, {
+    answer(conversation) {
+      const [revision] = conversation.request.values('mcp-protocol-version');
+      const refused = { status: 400, body: rpcError(-32022, { supported: ['2026-07-28'] }) };
+      const reply = revision === '2026-07-28' ? { status: 200, body: card } : refused;
+      return scripted({ 'server/discover': reply })(conversation);
+    },
+  });
+  const remote = await remoteAt(t, `${upstream.url}/mcp`);
+  assert.equal((await askDiscover(remote, '2099-01-01'))?.revision, '2026-07-28');
+  assert.deepEqual(upstream.requests.map(whatOf), ['server/discover', 'server/discover']);
+});
+
+test('a configured era skips questions', async (t) => {
+  const upstream = await startUpstream(t, { answer: scripted({ initialize: INITIALIZED }) });
+  const legacy = await remoteAt(t, `${upstream.url}/mcp`, { era: 'legacy' });
+  assert.deepEqual(await detectRemote(legacy), { kind: 'legacy-streamable' });
+  assert.deepEqual(upstream.requests.map(whatOf), ['initialize', 'DELETE']);
+  const modern = await remoteAt(t, `${upstream.url}/mcp`, { era: 'modern' });
+  assert.deepEqual(await detectRemote(modern), { kind: 'modern', card: undefined });
+  assert.equal(upstream.requests.length, 2);
 });
