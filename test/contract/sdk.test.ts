@@ -44,9 +44,16 @@ verifies('contract.client2-auto', 'the client 2 without negotiation sees the sam
   assertSameSeen({ connect: connectClient2, server: 'streamable', revision: '2025-11-25' }),
 );
 
-verifies('contract.client2-auto', 'the client 2 falls back to the legacy era and sees the same', () =>
-  assertSameSeen({ connect: connectClient2, server: 'streamable', revision: '2025-11-25', negotiation: AUTO }),
-);
+verifies('contract.client2-auto', 'the client 2 that asks first is served in the modern era', async () => {
+  // It cannot be told from one that speaks nothing else, which could not use this server at all.
+  const url = `${app.url}/streamable/mcp`;
+  const connected = await connectClient2({ url, transport: 'streamable', token: TOKEN, negotiation: AUTO });
+  assert.equal(connected.revision, '2026-07-28');
+  const result = await connected.callTool({ name: 'get-sum', arguments: { a: 2, b: 40 } });
+  assert.match(JSON.stringify(result), /sum of 2 and 40 is 42/);
+  await connected.close();
+  await assertLoggedOnce(connected.requestIds);
+});
 
 verifies('contract.client2-auto', 'the client 2 sees the same over HTTP+SSE', () =>
   assertSameSeen({ connect: connectClient2, server: 'events', revision: '2025-11-25' }),
