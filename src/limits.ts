@@ -95,8 +95,8 @@ export const EXCERPT_CHARS_MAX = 200;
 export const CONFIG_SPAN_MS_MAX = 7 * 24 * 60 * MINUTE;
 /** `heartbeat` may not be set lower (0 is none): each one is written to every open stream. */
 export const HEARTBEAT_MS_MIN = 1 * SECOND;
-/** Default of `timeout` for a command: spawn and handshake. Generous, because `npx` may have to download first. */
-export const START_MS_DEFAULT = 60 * SECOND;
+/** Default of `timeout` for a command: spawn and handshake, with what `npx` may have to download first. */
+export const START_MS_DEFAULT = 30 * SECOND;
 /** A server name; it is part of URLs and a prefix of tool names, which clients limit to 64. */
 export const SERVER_NAME_CHARS_MAX = 32;
 /** A user name. */

@@ -155,7 +155,10 @@ async function probeAll({ env }: Invocation, configs: readonly Config[]): Promis
   const waiting: { server: ServerConfig; user: string | null }[] = [];
   for (const config of configs) {
     for (const { server, user } of everyServer(config)) {
-      if (server.enabled) waiting.push({ server, user });
+      // Without what each user brings there is nothing to try; who lacks it was told among the problems.
+      if (!server.enabled || server.lacks.length > 0) continue;
+      if (server.kind === 'stdio') waiting.push({ server, user });
+      else for (const url of [server.url, ...server.otherUrls]) waiting.push({ server: { ...server, url }, user });
     }
   }
   const results: Probed[] = [];
@@ -163,7 +166,9 @@ async function probeAll({ env }: Invocation, configs: readonly Config[]): Promis
     for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
       const { server, user } = next;
       const result = server.kind === 'http' ? await probe(server) : await probeCommand(server, env);
-      results.push({ server: server.name, user, ...result });
+      const isOne = server.kind === 'stdio' || server.otherUrls.length === 0;
+      const text = isOne ? result.text : `${new URL(server.url).origin}: ${result.text}`;
+      results.push({ server: server.name, user, ok: result.ok, text });
     }
   };
   await Promise.all(Array.from({ length: PROBE_COUNT_MAX }, worker));
