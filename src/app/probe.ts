@@ -153,7 +153,7 @@ function readReply(response: IncomingMessage, done: (reply: Reply) => void): voi
   response.on('data', (chunk: Buffer) => {
     chunks.push(chunk);
     length += chunk.length;
-    const hasEvent = contentType.startsWith('text/event-stream') && /data:[^\n]*\n/.test(chunk.toString());
+    const hasEvent = contentType.startsWith('text/event-stream') && /data: ?[^\s][^\n]*\n/.test(chunk.toString());
     if (length > PROBE_REPLY_BYTES_MAX || hasEvent) finish();
   });
   response.on('end', finish);
