@@ -12,6 +12,7 @@ import { startConformanceFixture, startEverything } from '../support/peers.ts';
 import { remoteAt } from '../support/remote-server.ts';
 import type { Cleanup } from '../support/temp-dir.ts';
 import { waitFor } from '../support/wait.ts';
+import { verifies } from '../support/verifies.ts';
 
 after(() => checkNothingLeft());
 
@@ -122,24 +123,28 @@ test('a modern server over HTTP is found out and answers', async (t) => {
   assert.match(JSON.stringify(result), /simple text response/);
 });
 
-test('a server that has forgotten the session gets a new one, and what it refused is made again once', async (t) => {
-  const { url, served, forget } = await startForgetful(t);
-  const { peer, events, advance } = await open(t, url);
-  assert.equal(await peer.subscribe('a://b'), true);
-  await resultOf(ask(peer, 'tools/call', ECHO));
-  forget();
-  advance(5_000);
-  served.length = 0;
-  await Promise.all([resultOf(ask(peer, 'tools/call', ECHO)), resultOf(ask(peer, 'tools/call', ECHO))]);
-  await waitFor(() => events.includes('recovered'));
-  assert.equal(served.filter((each) => each.startsWith('tools/call')).length, 2);
-  assert.ok(
-    served.some((each) => each.startsWith('resources/subscribe')),
-    'subscriptions move along',
-  );
-  assert.ok(!events.includes('lost'));
-  assert.equal(peer.state().restarts, 1);
-});
+verifies(
+  'protocol.case-79',
+  'a server that has forgotten the session gets a new one, and what it refused is made again once',
+  async (t) => {
+    const { url, served, forget } = await startForgetful(t);
+    const { peer, events, advance } = await open(t, url);
+    assert.equal(await peer.subscribe('a://b'), true);
+    await resultOf(ask(peer, 'tools/call', ECHO));
+    forget();
+    advance(5_000);
+    served.length = 0;
+    await Promise.all([resultOf(ask(peer, 'tools/call', ECHO)), resultOf(ask(peer, 'tools/call', ECHO))]);
+    await waitFor(() => events.includes('recovered'));
+    assert.equal(served.filter((each) => each.startsWith('tools/call')).length, 2);
+    assert.ok(
+      served.some((each) => each.startsWith('resources/subscribe')),
+      'subscriptions move along',
+    );
+    assert.ok(!events.includes('lost'));
+    assert.equal(peer.state().restarts, 1);
+  },
+);
 
 test('a server that cannot be reached is down at once, and so are requests to it', async (t) => {
   const { peer } = await open(t, 'http://127.0.0.1:9/mcp');

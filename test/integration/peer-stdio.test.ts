@@ -177,7 +177,7 @@ const LEGACY_CASES = [
 ];
 
 for (const { name, server, revision = '2025-11-25' } of LEGACY_CASES) {
-  test(`a command is legacy when it ${name}`, async (t) => {
+  verifies('protocol.case-78', `a command is legacy when it ${name}`, async (t) => {
     const { peer } = open(t, server);
     assert.equal((await within(peer.describe(), { deadlineMs: 10_000 })).revision, revision);
     assert.deepEqual(await resultOf(ask(peer, 'tools/list')), { tools: [], ttlMs: 0, cacheScope: 'private' });

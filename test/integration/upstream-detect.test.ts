@@ -8,6 +8,7 @@ import { startConformanceFixture, startEverything } from '../support/peers.ts';
 import { findClosedPort } from '../support/ports.ts';
 import { startUpstream, type Answer, type RecordedRequest } from '../support/recording-upstream.ts';
 import { remoteAt } from '../support/remote-server.ts';
+import { verifies } from '../support/verifies.ts';
 
 after(() => checkNothingLeft());
 
@@ -137,7 +138,7 @@ const VERDICTS: readonly { name: string; replies: Record<string, Reply>; kind: s
 ];
 
 for (const { name, replies, kind } of VERDICTS) {
-  test(`a server that answers ${name} is ${kind}`, async (t) => {
+  verifies(['protocol.case-74', 'protocol.case-77'], `a server that answers ${name} is ${kind}`, async (t) => {
     const upstream = await startUpstream(t, { answer: scripted({ initialize: INITIALIZED, ...replies }) });
     const remote = await remoteAt(t, `${upstream.url}/mcp`);
     assert.equal((await detectRemote(remote)).kind, kind);
@@ -232,7 +233,7 @@ const FAILURES: readonly { name: string; replies: Record<string, Reply>; code: E
 ];
 
 for (const { name, replies, code, asked } of FAILURES) {
-  test(`a server that answers ${name} leaves no verdict`, async (t) => {
+  verifies('protocol.case-75', `a server that answers ${name} leaves no verdict`, async (t) => {
     const upstream = await startUpstream(t, { answer: scripted(replies) });
     const remote = await remoteAt(t, `${upstream.url}/mcp`);
     const isExpected = (error: unknown): boolean => error instanceof ProxyError && error.code === code;
@@ -279,7 +280,7 @@ test('a configured transport skips questions', async (t) => {
   assert.deepEqual(upstream.requests.map(whatOf), ['server/discover']);
 });
 
-test('a server that is silent leaves no verdict', async (t) => {
+verifies('protocol.case-75', 'a server that is silent leaves no verdict', async (t) => {
   const upstream = await startUpstream(t, { answer: () => undefined });
   const timeouts = { connectMs: 2_000, firstByteMs: 100, idleMs: 2_000 };
   const remote = await remoteAt(t, `${upstream.url}/mcp`, { timeouts });
@@ -292,20 +293,24 @@ test('a server that is silent leaves no verdict', async (t) => {
   }
 });
 
-test('a server that refuses a revision is asked once more with one that it names, and not for initialize', async (t) => {
-  const card = { result: { supportedVersions: ['2026-07-28'], capabilities: {} } };
-  const upstream = await startUpstream(t, {
-    answer(conversation) {
-      const [revision] = conversation.request.values('mcp-protocol-version');
-      const refused = { status: 400, body: rpcError(-32022, { supported: ['2026-07-28'] }) };
-      const reply = revision === '2026-07-28' ? { status: 200, body: card } : refused;
-      return scripted({ 'server/discover': reply })(conversation);
-    },
-  });
-  const remote = await remoteAt(t, `${upstream.url}/mcp`);
-  assert.equal((await askDiscover(remote, '2099-01-01'))?.revision, '2026-07-28');
-  assert.deepEqual(upstream.requests.map(whatOf), ['server/discover', 'server/discover']);
-});
+verifies(
+  'protocol.case-76',
+  'a server that refuses a revision is asked once more with one that it names, and not for initialize',
+  async (t) => {
+    const card = { result: { supportedVersions: ['2026-07-28'], capabilities: {} } };
+    const upstream = await startUpstream(t, {
+      answer(conversation) {
+        const [revision] = conversation.request.values('mcp-protocol-version');
+        const refused = { status: 400, body: rpcError(-32022, { supported: ['2026-07-28'] }) };
+        const reply = revision === '2026-07-28' ? { status: 200, body: card } : refused;
+        return scripted({ 'server/discover': reply })(conversation);
+      },
+    });
+    const remote = await remoteAt(t, `${upstream.url}/mcp`);
+    assert.equal((await askDiscover(remote, '2099-01-01'))?.revision, '2026-07-28');
+    assert.deepEqual(upstream.requests.map(whatOf), ['server/discover', 'server/discover']);
+  },
+);
 
 test('a configured era skips questions', async (t) => {
   const upstream = await startUpstream(t, { answer: scripted({ initialize: INITIALIZED }) });

@@ -8,6 +8,7 @@ import { checkNothingLeft } from '../support/leaks.ts';
 import { startUpstream, type Conversation, type RecordingUpstream } from '../support/recording-upstream.ts';
 import { remoteAt, type Remote, type RemoteSpec } from '../support/remote-server.ts';
 import { waitFor } from '../support/wait.ts';
+import { verifies } from '../support/verifies.ts';
 
 after(() => checkNothingLeft());
 
@@ -256,41 +257,49 @@ for (const when of ['before the answer', 'in the middle of the answer']) {
   });
 }
 
-test('a server that goes on refusing the headers is asked for its tools once and for the call twice', async (t) => {
-  const { peer, sent } = await setUp(t, ({ message, response }) => {
-    if (message.method === 'tools/list') return reply(response, message, { result: { tools: [] } });
-    reply(response, message, { error: { code: -32020, message: 'no' } }, 400);
-  });
-  assertContains(await ask(peer, CALL), { kind: 'error', code: 502, data: { source: 'mcproxy' } });
-  assert.deepEqual(
-    sent().map(({ method }) => method),
-    ['tools/call', 'tools/list', 'tools/call'],
-  );
-});
+verifies(
+  'protocol.case-72',
+  'a server that goes on refusing the headers is asked for its tools once and for the call twice',
+  async (t) => {
+    const { peer, sent } = await setUp(t, ({ message, response }) => {
+      if (message.method === 'tools/list') return reply(response, message, { result: { tools: [] } });
+      reply(response, message, { error: { code: -32020, message: 'no' } }, 400);
+    });
+    assertContains(await ask(peer, CALL), { kind: 'error', code: 502, data: { source: 'mcproxy' } });
+    assert.deepEqual(
+      sent().map(({ method }) => method),
+      ['tools/call', 'tools/list', 'tools/call'],
+    );
+  },
+);
 
-test('mirrored arguments are known from the list that passed, and bad annotations hide a tool', async (t) => {
-  const schema = (property: object): object => ({ type: 'object', properties: { region: property } });
-  const { peer, upstream, remote } = await setUp(t, ({ message, response }) => {
-    const tools = [
-      { name: 'good', inputSchema: schema({ type: 'string', 'x-mcp-header': 'Region' }) },
-      { name: 'bad', inputSchema: schema({ type: 'object', 'x-mcp-header': 'Region' }) },
-      { name: 'plain', inputSchema: schema({ type: 'string' }) },
-    ];
-    reply(response, message, { result: message.method === 'tools/list' ? { tools } : {} });
-  });
-  const listed = await ask(peer, LIST);
-  const tools = listed.kind === 'complete' ? (listed.result['tools'] as JsonObject[]) : [];
-  assert.deepEqual(
-    tools.map(({ name }) => name),
-    ['good', 'plain'],
-  );
-  assert.equal(remote.diags.length, 1);
-  await ask(peer, { ...CALL, params: { name: 'good', arguments: { region: 'a\r\nX: y' } } });
-  const encoded = `=?base64?${Buffer.from('a\r\nX: y').toString('base64')}?=`;
-  assert.deepEqual(upstream.requests.at(-1)?.values('mcp-param-region'), [encoded]);
-  await ask(peer, { ...CALL, params: { name: 'good', arguments: { region: null } } });
-  assert.deepEqual(upstream.requests.at(-1)?.values('mcp-param-region'), []);
-});
+verifies(
+  'protocol.case-73',
+  'mirrored arguments are known from the list that passed, and bad annotations hide a tool',
+  async (t) => {
+    const schema = (property: object): object => ({ type: 'object', properties: { region: property } });
+    const { peer, upstream, remote } = await setUp(t, ({ message, response }) => {
+      const tools = [
+        { name: 'good', inputSchema: schema({ type: 'string', 'x-mcp-header': 'Region' }) },
+        { name: 'bad', inputSchema: schema({ type: 'object', 'x-mcp-header': 'Region' }) },
+        { name: 'plain', inputSchema: schema({ type: 'string' }) },
+      ];
+      reply(response, message, { result: message.method === 'tools/list' ? { tools } : {} });
+    });
+    const listed = await ask(peer, LIST);
+    const tools = listed.kind === 'complete' ? (listed.result['tools'] as JsonObject[]) : [];
+    assert.deepEqual(
+      tools.map(({ name }) => name),
+      ['good', 'plain'],
+    );
+    assert.equal(remote.diags.length, 1);
+    await ask(peer, { ...CALL, params: { name: 'good', arguments: { region: 'a\r\nX: y' } } });
+    const encoded = `=?base64?${Buffer.from('a\r\nX: y').toString('base64')}?=`;
+    assert.deepEqual(upstream.requests.at(-1)?.values('mcp-param-region'), [encoded]);
+    await ask(peer, { ...CALL, params: { name: 'good', arguments: { region: null } } });
+    assert.deepEqual(upstream.requests.at(-1)?.values('mcp-param-region'), []);
+  },
+);
 
 test('what a server says about itself is kept for a while', async (t) => {
   const result = { supportedVersions: ['2026-07-28'], capabilities: { tools: {} }, ttlMs: 60_000 };

@@ -7,6 +7,7 @@ import { checkNothingLeft } from '../support/leaks.ts';
 import { startConformanceFixture } from '../support/peers.ts';
 import { remoteAt } from '../support/remote-server.ts';
 import { waitFor } from '../support/wait.ts';
+import { verifies } from '../support/verifies.ts';
 
 after(() => checkNothingLeft());
 
@@ -88,7 +89,7 @@ test('a question comes back as one and its answer completes the call', async (t)
   assert.match(JSON.stringify(done.outcome), /state-ok/);
 });
 
-test('a call refused for its headers learns them and is made again', async (t) => {
+verifies('protocol.case-72', 'a call refused for its headers learns them and is made again', async (t) => {
   const { url } = await startConformanceFixture(t);
   const peer = openModernHttp(await remoteAt(t, url));
   t.after(() => peer.close());

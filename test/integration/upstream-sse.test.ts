@@ -8,6 +8,7 @@ import { startEverything } from '../support/peers.ts';
 import { startUpstream, type Answer } from '../support/recording-upstream.ts';
 import { recordEvents, remoteAt, shakeHands } from '../support/remote-server.ts';
 import { waitFor } from '../support/wait.ts';
+import { verifies } from '../support/verifies.ts';
 
 after(() => checkNothingLeft());
 
@@ -45,7 +46,7 @@ const REFUSED = [
 ] as const;
 
 for (const { name, first, wanted } of REFUSED) {
-  test(`an endpoint with ${name} is refused and nothing is sent there`, async (t) => {
+  verifies('protocol.case-77', `an endpoint with ${name} is refused and nothing is sent there`, async (t) => {
     const upstream = await startUpstream(t, { answer: sseServer(first) });
     const { events, closes } = recordEvents();
     const remote = await remoteAt(t, `${upstream.url}/sse`, { fields: ['Authorization', 'Bearer s3cret'] });

@@ -9,6 +9,7 @@ import { findClosedPort } from '../support/ports.ts';
 import { startUpstream, type Conversation, type RecordingUpstream } from '../support/recording-upstream.ts';
 import { recordEvents, remoteAt, shakeHands, type Recorded, type Remote } from '../support/remote-server.ts';
 import { waitFor } from '../support/wait.ts';
+import { verifies } from '../support/verifies.ts';
 
 after(() => checkNothingLeft());
 
@@ -116,28 +117,32 @@ test('that one message was refused with the session says nothing of the others o
   assert.equal(closes.length, 1);
 });
 
-test('a stream that is primed and cut is taken up again after the time the server asks for', async (t) => {
-  const times: number[] = [];
-  const { channel, response, messages, losses, upstream } = await converse(t, ({ request, response: reply }) => {
-    times.push(performance.now());
-    if (request.method === 'POST') {
-      stream(reply, 'id: s:0\nretry: 300\ndata:\n\n');
-      return void reply.end();
-    }
-    const progress = '{"jsonrpc":"2.0","method":"notifications/progress","params":{}}';
-    stream(reply, `id: s:1\ndata: ${progress}\n\nid: s:2\ndata: ${DONE}\n\n`);
-    reply.end();
-  });
-  await channel.send(CALL);
-  await response(7);
-  assert.deepEqual(upstream.requests.at(-1)?.values('last-event-id'), ['s:0']);
-  assert.ok((times[1] ?? 0) - (times[0] ?? 0) >= 295, 'it waits as it is told');
-  assert.deepEqual(
-    messages.slice(1).map(({ relatedTo }) => relatedTo),
-    [7, 7],
-  );
-  assert.deepEqual(losses, []);
-});
+verifies(
+  'protocol.case-81',
+  'a stream that is primed and cut is taken up again after the time the server asks for',
+  async (t) => {
+    const times: number[] = [];
+    const { channel, response, messages, losses, upstream } = await converse(t, ({ request, response: reply }) => {
+      times.push(performance.now());
+      if (request.method === 'POST') {
+        stream(reply, 'id: s:0\nretry: 300\ndata:\n\n');
+        return void reply.end();
+      }
+      const progress = '{"jsonrpc":"2.0","method":"notifications/progress","params":{}}';
+      stream(reply, `id: s:1\ndata: ${progress}\n\nid: s:2\ndata: ${DONE}\n\n`);
+      reply.end();
+    });
+    await channel.send(CALL);
+    await response(7);
+    assert.deepEqual(upstream.requests.at(-1)?.values('last-event-id'), ['s:0']);
+    assert.ok((times[1] ?? 0) - (times[0] ?? 0) >= 295, 'it waits as it is told');
+    assert.deepEqual(
+      messages.slice(1).map(({ relatedTo }) => relatedTo),
+      [7, 7],
+    );
+    assert.deepEqual(losses, []);
+  },
+);
 
 test('the end of a session while a stream is taken up again loses the conversation', async (t) => {
   const { channel, closes } = await converse(t, ({ request, response }) => {
@@ -246,7 +251,7 @@ test('a server that is not there rejects the message as not processed', async (t
   });
 });
 
-test('a batch is taken apart, in a body and in an event', async (t) => {
+verifies('protocol.case-80', 'a batch is taken apart, in a body and in an event', async (t) => {
   const batch = `[{"jsonrpc":"2.0","method":"notifications/x"},${DONE}]`;
   const { channel, messages } = await converse(t, ({ message, response }) => {
     if (message.id === 7) return json(response, batch);

@@ -54,8 +54,7 @@ export async function startReplica(cleanup: Cleanup, name: string): Promise<Repl
     tell(wanted, method, params = {}) {
       for (const [stream, { id, wanted: filter }] of streams) {
         if (!filter.includes(wanted)) continue;
-        const _meta = { 'io.modelcontextprotocol/subscriptionId': id };
-        stream.write(`data: ${JSON.stringify({ jsonrpc: '2.0', method, params: { ...params, _meta } })}\n\n`);
+        stream.write(eventOf(id, method, params));
       }
     },
     async stop() {
@@ -86,9 +85,7 @@ export async function startReplica(cleanup: Cleanup, name: string): Promise<Repl
   function listen({ id, params }: Message, response: ServerResponse): void {
     response.writeHead(200, { 'content-type': 'text/event-stream' });
     const notifications = params?.notifications ?? {};
-    const _meta = { 'io.modelcontextprotocol/subscriptionId': id };
-    const method = 'notifications/subscriptions/acknowledged';
-    response.write(`data: ${JSON.stringify({ jsonrpc: '2.0', method, params: { notifications, _meta } })}\n\n`);
+    response.write(eventOf(id, 'notifications/subscriptions/acknowledged', { notifications }));
     streams.set(response, { id, wanted: JSON.stringify(notifications) });
     response.on('close', () => streams.delete(response));
   }
@@ -113,4 +110,9 @@ export async function startReplica(cleanup: Cleanup, name: string): Promise<Repl
     return self.stop();
   });
   return self;
+}
+
+function eventOf(listenId: unknown, method: string, params: object): string {
+  const meta = { 'io.modelcontextprotocol/subscriptionId': listenId };
+  return `data: ${JSON.stringify({ jsonrpc: '2.0', method, params: { ...params, ['_meta']: meta } })}\n\n`;
 }

@@ -4,6 +4,7 @@ import type { JsonObject, McpOutcome } from '../../src/mcp/waist.ts';
 import { errorOf, namesOf, result, startWorld, tools, turns, TWO } from '../support/gateway-world.ts';
 import { configOf, stdioServer, type Offer } from '../support/scripted-peer.ts';
 import { waitFor } from '../support/wait.ts';
+import { verifies } from '../support/verifies.ts';
 
 test('a server that is down keeps its tools, says so when called and hides no other', async (t) => {
   const world = startWorld(t, configOf(TWO), { files: { tools: tools('read') }, mail: { tools: tools('send') } });
@@ -118,28 +119,32 @@ test('a change during a reading is followed by another reading for who asks afte
   assert.deepEqual(await second, ['files__new']);
 });
 
-test('all pages are read, an empty cursor is a cursor, and cursors without end are cut', async (t) => {
-  const world = startWorld(t, configOf([stdioServer('files')]));
-  const view = world.view();
-  const peer = world.peer('files');
-  peer.answer = ({ method, params }) => {
-    if (method !== 'tools/list') return undefined;
-    const { cursor } = params;
-    if (cursor === undefined) return { kind: 'complete', result: { tools: tools('a'), nextCursor: '' } };
-    return { kind: 'complete', result: { tools: tools('b') } };
-  };
-  assert.deepEqual(await namesOf(view), ['files__a', 'files__b']);
-  let page = 0;
-  peer.answer = ({ method }) => {
-    page += 1;
-    const end = { kind: 'complete', result: { tools: tools(`t${page}`), nextCursor: `c${page}` } } as const;
-    return method === 'tools/list' ? end : undefined;
-  };
-  assert.equal((await namesOf(view)).length, 100);
-  peer.answer = ({ method }) =>
-    method === 'tools/list' ? { kind: 'complete', result: { tools: tools('x'), nextCursor: 'same' } } : undefined;
-  assert.deepEqual(await namesOf(view), ['files__x']);
-});
+verifies(
+  ['protocol.case-82', 'protocol.case-83'],
+  'all pages are read, an empty cursor is a cursor, and cursors without end are cut',
+  async (t) => {
+    const world = startWorld(t, configOf([stdioServer('files')]));
+    const view = world.view();
+    const peer = world.peer('files');
+    peer.answer = ({ method, params }) => {
+      if (method !== 'tools/list') return undefined;
+      const { cursor } = params;
+      if (cursor === undefined) return { kind: 'complete', result: { tools: tools('a'), nextCursor: '' } };
+      return { kind: 'complete', result: { tools: tools('b') } };
+    };
+    assert.deepEqual(await namesOf(view), ['files__a', 'files__b']);
+    let page = 0;
+    peer.answer = ({ method }) => {
+      page += 1;
+      const end = { kind: 'complete', result: { tools: tools(`t${page}`), nextCursor: `c${page}` } } as const;
+      return method === 'tools/list' ? end : undefined;
+    };
+    assert.equal((await namesOf(view)).length, 100);
+    peer.answer = ({ method }) =>
+      method === 'tools/list' ? { kind: 'complete', result: { tools: tools('x'), nextCursor: 'same' } } : undefined;
+    assert.deepEqual(await namesOf(view), ['files__x']);
+  },
+);
 
 test('a long list is cut into pages whose cursors end with the list', async (t) => {
   const many = Array.from({ length: 1_500 }, (_, at) => `t${at}`);
