@@ -10,7 +10,6 @@
  */
 import { hash } from 'node:crypto';
 
-import { ProxyError } from '../errors.ts';
 import { REPLICA_CHECK_MS_MAX, WATCHED_RESOURCE_COUNT_MAX } from '../limits.ts';
 import type { ChangeEvent, McpCall, McpEvents, McpOutcome, McpPeer } from '../mcp/waist.ts';
 import type { McpRequest, ServerCard } from '../mcp/waist.ts';
@@ -21,6 +20,7 @@ import type { OnDiag } from './conversation.ts';
 import { createPeerChanges } from './peer-changes.ts';
 import { failureOutcome } from './peer-outcome.ts';
 import type { ReplicaHealth, Verdict } from './replica-health.ts';
+import { repeatedCall } from './repeated-call.ts';
 import { askerGone, isMovable, notProcessed, verdictOf, verdictOfStart } from './replica-outcome.ts';
 import type { PeerState, SupervisedPeer } from './supervisor.ts';
 
@@ -108,42 +108,21 @@ class Replicas implements ReplicaPeer {
   }
 
   call(request: McpRequest, events: McpEvents): McpCall {
-    let inner: McpCall | undefined;
-    let cancelled = false;
-    const { serverName } = this.#options;
-    const send = async (replica: Replica, sent: McpRequest): Promise<McpOutcome> => {
-      try {
-        await replica.peer.ready();
-      } catch (error) {
-        const failure = asProxyError(serverName, error);
-        note(replica, verdictOfStart(failure));
-        return notProcessed(failureOutcome(failure));
-      }
-      if (cancelled) return failureOutcome(new ProxyError('CLIENT_GONE', 'the client cancelled the request'));
-      inner = replica.peer.call(sent, events);
-      return inner.outcome;
-    };
-    const run = async (): Promise<McpOutcome> => {
+    return repeatedCall(this.#options.serverName, async (attempts) => {
+      const send = (replica: Replica, sent: McpRequest): Promise<McpOutcome> =>
+        this.#use(replica, () => attempts.begin(() => replica.peer.call(sent, events)));
       const returning = this.#findAsker(request);
-      if (returning !== undefined)
-        return returning.outcome ?? this.#use(returning.replica, () => send(returning.replica, returning.request));
+      if (returning !== undefined) return returning.outcome ?? send(returning.replica, returning.request);
       const tried = new Set<Replica>(); // Bounded by REPLICA_COUNT_MAX.
       for (;;) {
         const replica = this.#choose(request.method, tried);
         tried.add(replica);
         // oxlint-disable-next-line no-await-in-loop -- the next replica only after this one could not
-        const outcome = await this.#use(replica, () => send(replica, request));
-        const mayMove = !cancelled && tried.size < this.#replicas.length && isMovable(outcome, request.method);
-        if (!mayMove) return outcome;
+        const outcome = await send(replica, request);
+        const isLast = attempts.isCancelled || tried.size === this.#replicas.length;
+        if (isLast || !isMovable(outcome, request.method)) return outcome;
       }
-    };
-    return {
-      outcome: run().catch((error: unknown) => failureOutcome(asProxyError(serverName, error))),
-      cancel(reason) {
-        cancelled = true;
-        inner?.cancel(reason);
-      },
-    };
+    });
   }
 
   onChange(listener: (event: ChangeEvent) => void): () => void {
@@ -291,11 +270,25 @@ class Replicas implements ReplicaPeer {
     replica.callCount += 1;
     replica.health.use();
     try {
+      const failure = await this.#failureToStart(replica);
+      if (failure !== undefined) return failure;
       const outcome = await work();
       note(replica, verdictOf(outcome));
       return outcome.kind === 'input_required' ? named(outcome, replica) : outcome;
     } finally {
       replica.callCount -= 1;
+    }
+  }
+
+  /** What a call ends in whose replica cannot be made ready: nothing was sent. */
+  async #failureToStart(replica: Replica): Promise<McpOutcome | undefined> {
+    try {
+      await replica.peer.ready();
+      return undefined;
+    } catch (error) {
+      const failure = asProxyError(this.#options.serverName, error);
+      note(replica, verdictOfStart(failure));
+      return notProcessed(failureOutcome(failure));
     }
   }
 

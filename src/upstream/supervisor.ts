@@ -21,7 +21,8 @@ import { asProxyError } from './conversation.ts';
 import type { OnDiag } from './conversation.ts';
 import type { MortalPeer } from './legacy-peer.ts';
 import { createPeerChanges } from './peer-changes.ts';
-import { failureOutcome, isNotProcessed } from './peer-outcome.ts';
+import { isNotProcessed } from './peer-outcome.ts';
+import { repeatedCall } from './repeated-call.ts';
 
 export interface PeerState {
   readonly state: 'idle' | 'starting' | 'ready' | 'down';
@@ -124,24 +125,15 @@ class Supervisor implements McpPeer {
   }
 
   call(request: McpRequest, events: McpEvents): McpCall {
-    let inner: McpCall | undefined;
-    let cancelled = false;
-    const run = async (isRepeat: boolean): Promise<McpOutcome> => {
-      const life = await this.#demand();
-      if (cancelled) throw new ProxyError('CLIENT_GONE', 'the client cancelled the request');
-      inner = life.peer.call(request, events);
-      const outcome = await inner.outcome;
-      const isRepeatable = !isRepeat && !cancelled && isNotProcessed(outcome);
-      return isRepeatable && (await this.#isOver(life, outcome)) ? run(true) : outcome;
-    };
-    const outcome = run(false).catch((error: unknown) => failureOutcome(asProxyError(this.#options.serverName, error)));
-    return {
-      outcome,
-      cancel(reason) {
-        cancelled = true;
-        inner?.cancel(reason);
-      },
-    };
+    return repeatedCall(this.#options.serverName, (attempts) => {
+      const run = async (isRepeat: boolean): Promise<McpOutcome> => {
+        const life = await this.#demand();
+        const outcome = await attempts.begin(() => life.peer.call(request, events));
+        const isRepeatable = !isRepeat && !attempts.isCancelled && isNotProcessed(outcome);
+        return isRepeatable && (await this.#isOver(life, outcome)) ? run(true) : outcome;
+      };
+      return run(false);
+    });
   }
 
   onChange(listener: (event: ChangeEvent) => void): () => void {

@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import type { McpOutcome } from '../../src/mcp/waist.ts';
 import { errorOf, namesOf, result, SILENT, startWorld, tools, turns, TWO } from '../support/gateway-world.ts';
 import { configOf, httpServer, request, stdioServer } from '../support/scripted-peer.ts';
+import { verifies } from '../support/verifies.ts';
 import { waitFor } from '../support/wait.ts';
 
 test('a command that is the same for all runs once; what is a user’s own is theirs alone', async (t) => {
@@ -89,4 +90,46 @@ test('the status names every open peer, and nothing is left after the end', asyn
   await world.gateway.close();
   assert.ok(world.peers.every(({ closed }) => closed));
   assert.equal((await errorOf(world.view(), 'tools/call', { name: 'files__a' })).code, 503);
+});
+
+verifies('gateway.servers.share', 'share and idle of a server say who has it together and until when', async (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  const one = httpServer('one', { share: 'all' });
+  const each = stdioServer('each', { share: 'user' });
+  const short = stdioServer('short', { idleMs: 60_000 });
+  const ever = httpServer('ever', { idleMs: 0 });
+  const own = httpServer('one', { share: 'all', url: 'https://bob.example/mcp' });
+  const world = startWorld(t, configOf([one, each, short, ever], { alice: '*', carol: '*', bob: [own, each] }));
+  for (const id of ['alice', 'bob', 'carol']) await result(world.view(id), 'tools/list');
+  const opened = world.peers.map(({ name, principalId }) => `${name} ${principalId ?? 'all'}`);
+  const expected = [
+    'each alice',
+    'each bob',
+    'each carol',
+    'ever alice',
+    'ever carol',
+    'one all',
+    'one bob',
+    'short all',
+  ];
+  assert.deepEqual(opened.toSorted(), expected);
+  const tick = async (ms: number): Promise<string[]> => {
+    world.clock.advance(ms);
+    t.mock.timers.tick(ms);
+    await turns();
+    return world.peers.flatMap(({ closed, name }) => (closed ? [name] : []));
+  };
+  assert.deepEqual(await tick(61_000), ['short']);
+  await tick(10 * 60_000);
+  assert.deepEqual((await tick(10 * 60_000)).toSorted(), ['each', 'each', 'each', 'one', 'short']);
+});
+
+verifies('gateway.servers.own-credential', 'nothing is opened for who lacks what each user brings', async (t) => {
+  const mine = stdioServer('mine', { lacks: ['env.TOKEN'] });
+  const world = startWorld(t, configOf([mine, stdioServer('files')], { alice: '*', bob: [stdioServer('mine')] }));
+  const error = await errorOf(world.view('alice'), 'tools/call', { name: 'mine__x' });
+  assert.equal(error.kind === 'error' && error.code, 502);
+  await result(world.view('bob'), 'tools/list');
+  const opened = world.peers.map(({ name, principalId }) => `${name} ${principalId ?? 'all'}`);
+  assert.deepEqual(opened.toSorted(), ['files all', 'mine bob']);
 });
