@@ -231,7 +231,7 @@ export interface ReplicaStatus extends Pick<
   MemberStatus,
   'state' | 'since' | 'era' | 'revision' | 'calls' | 'restarts' | 'pid' | 'last_error'
 > {
-  /** Its address without what may be secret, or its number. */
+  /** Its number in the configuration. */
   readonly replica: string;
   /** It failed, and is given no work for a while. */
   readonly resting: boolean;

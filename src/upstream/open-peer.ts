@@ -43,7 +43,7 @@ const healths = new WeakMap<HttpUpstream, ReplicaHealth>();
 function remoteReplicas(server: HttpServerConfig, options: PeerOptions): ReplicaSpec[] {
   const { pool, clock, onDiag } = options;
   const urls = [server.url, ...server.otherUrls];
-  return urls.map((url) => {
+  return urls.map((url, at) => {
     const upstream = pool.get(server, url);
     const health = healths.get(upstream) ?? createReplicaHealth(clock);
     healths.set(upstream, health);
@@ -55,8 +55,7 @@ function remoteReplicas(server: HttpServerConfig, options: PeerOptions): Replica
       clock,
       onDiag,
     };
-    const name = upstream.url.origin + upstream.url.pathname;
-    return { name, key: replicaKey(url), peer: openRemotePeer(remote), health };
+    return { name: String(at + 1), key: replicaKey(url), peer: openRemotePeer(remote), health };
   });
 }
 

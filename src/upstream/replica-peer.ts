@@ -25,7 +25,7 @@ import { askerGone, isMovable, notProcessed, verdictOf, verdictOfStart } from '.
 import type { PeerState, SupervisedPeer } from './supervisor.ts';
 
 export interface ReplicaSpec {
-  /** What tells it from the others, for status and log; without secrets. */
+  /** What tells it from the others, for status and log: its number in the configuration. */
   readonly name: string;
   /** Names it in states that clients hold, over a reload too. */
   readonly key: string;

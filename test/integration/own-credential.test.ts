@@ -63,8 +63,8 @@ verifies(
     }
     const peers = await peersOf(app);
     assert.deepEqual(
-      peers.flatMap((peer) => (peer.server === 'mine' ? [`${peer.principal ?? 'all'} ${peer.state.state}`] : [])),
-      ['alice ready', 'all lacking'],
+      peers.flatMap((peer) => (peer.server === 'mine' ? [`${peer.user ?? 'all'} ${peer.state}`] : [])),
+      ['all lacking', 'alice ready'],
     );
 
     writeFiles(app.dir, { 'tokens.yml': usersFile({ ...users, bob: '{ mine: { env: { WHO: bob } }, plain: {} }' }) });
@@ -142,7 +142,7 @@ verifies(
     assert.notEqual(await pidOf('bob', 'each'), first);
     const [one, other] = await Promise.all([pidOf('alice', 'all'), pidOf('bob', 'all')]);
     assert.equal(one, other);
-    await waitFor(async () => (await peersOf(app)).length === 0, { what: 'no process' });
+    await waitFor(async () => (await peersOf(app)).every(({ since }) => since === null), { what: 'no process' });
     assert.notEqual(await pidOf('alice', 'each'), first);
   },
 );

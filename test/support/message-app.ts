@@ -7,8 +7,8 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import type { ServerRow } from '../../src/admin/status.ts';
 import { askSocket } from '../../src/app/admin-client.ts';
-import type { MemberStatus } from '../../src/model.ts';
 import { BOTH, eventsOf, request, type Json } from './downstream-clients.ts';
 import { send, type Answer } from './http-client.ts';
 import { digestOf } from './proxied-app.ts';
@@ -91,11 +91,11 @@ export function toldBy({ response }: Reply): { server: string; who: string; pid:
   return JSON.parse(response['result'].content[0].text) as ReturnType<typeof toldBy>;
 }
 
-/** Rows of `mcproxy status`: the servers that were opened, for all or for one user. */
-export async function peersOf(app: RunningApp): Promise<MemberStatus[]> {
+/** Rows of `mcproxy status`: each server, and each user's own connection or process. */
+export async function peersOf(app: RunningApp): Promise<ServerRow[]> {
   const asked = await askSocket(join(app.dir, 'admin.sock'), { method: 'GET', target: '/status' });
   assert.ok(asked.kind === 'answer', JSON.stringify(asked));
-  return (asked.body as { servers: MemberStatus[] }).servers;
+  return (asked.body as { servers: ServerRow[] }).servers;
 }
 
 /** Waits until the tools of a user are these, in any order. */
