@@ -50,8 +50,9 @@ export function notProcessed(outcome: McpOutcome): McpOutcome {
 }
 
 /** Never asked again silently: the first round may have had effects. */
-export function askerGone(serverName: string): McpOutcome {
-  const message = `The replica of server ${serverName} that asked is no longer there. Make the request again without requestState.`;
+export function askerGone(serverName: string, method: string): McpOutcome {
+  const advice = method.startsWith('tasks/') ? 'Its tasks are lost.' : 'Make the request again without requestState.';
+  const message = `The replica of server ${serverName} that this belongs to is no longer there. ${advice}`;
   return { kind: 'error', code: RPC_ERROR.invalidParams, message, data: undefined };
 }
 

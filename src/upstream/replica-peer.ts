@@ -2,9 +2,9 @@
  * Several replicas of one server as one peer of the waist.
  *
  * A call goes to the replica with the fewest calls in progress among those that are ready and fit (`replica-health`),
- * and to the least bad when none is. What belongs together stays together: a question that a call ended in goes back
- * to the replica that asked (its state names it), a subscription stays until its replica fails. A call that provably
- * did not reach its replica moves to the next, and so does one that only reads; anything else does not, because it may
+ * and to the least bad when none is. What belongs together stays together: the answer to a question goes to the replica
+ * that asked, what is said about a task to the one that has it (`replica-names`), a subscription stays until its
+ * replica fails. A call that provably did not reach its replica moves to the next, and so does one that only reads; anything else does not, because it may
  * have acted. Lists, and that they changed, come from one replica, the lead, until that fails: replicas are the same
  * server, and a list must not flap between two that are not quite. Connecting and restarting are the peers' own.
  */
@@ -12,7 +12,7 @@ import { hash } from 'node:crypto';
 
 import { REPLICA_CHECK_MS_MAX, WATCHED_RESOURCE_COUNT_MAX } from '../limits.ts';
 import type { ChangeEvent, McpCall, McpEvents, McpOutcome, McpPeer } from '../mcp/waist.ts';
-import type { McpRequest, ServerCard } from '../mcp/waist.ts';
+import type { JsonObject, McpRequest, ServerCard, TaskListen, TaskListenRequest } from '../mcp/waist.ts';
 import type { Clock, ReplicaStatus } from '../model.ts';
 import { settlesWithin } from './child.ts';
 import { asProxyError } from './conversation.ts';
@@ -21,6 +21,7 @@ import { createPeerChanges } from './peer-changes.ts';
 import { failureOutcome } from './peer-outcome.ts';
 import type { ReplicaHealth, Verdict } from './replica-health.ts';
 import { repeatedCall } from './repeated-call.ts';
+import { nameOutcome, nameTask, readName, readReturn } from './replica-names.ts';
 import { askerGone, isMovable, notProcessed, verdictOf, verdictOfStart } from './replica-outcome.ts';
 import type { PeerState, SupervisedPeer } from './supervisor.ts';
 
@@ -109,10 +110,13 @@ class Replicas implements ReplicaPeer {
 
   call(request: McpRequest, events: McpEvents): McpCall {
     return repeatedCall(this.#options.serverName, async (attempts) => {
-      const send = (replica: Replica, sent: McpRequest): Promise<McpOutcome> =>
-        this.#use(replica, () => attempts.begin(() => replica.peer.call(sent, events)));
+      const send = async (replica: Replica, sent: McpRequest): Promise<McpOutcome> => {
+        const outcome = await this.#use(replica, () => attempts.begin(() => replica.peer.call(sent, events)));
+        return nameOutcome(outcome, sent.method, replica.key);
+      };
       const returning = this.#findAsker(request);
-      if (returning !== undefined) return returning.outcome ?? send(returning.replica, returning.request);
+      if (returning === 'gone') return askerGone(this.#options.serverName, request.method);
+      if (returning !== undefined) return send(returning.replica, returning.request);
       const tried = new Set<Replica>(); // Bounded by REPLICA_COUNT_MAX.
       for (;;) {
         const replica = this.#choose(request.method, tried);
@@ -144,6 +148,23 @@ class Replicas implements ReplicaPeer {
   async unsubscribe(uri: string): Promise<void> {
     const holders = this.#replicas.filter(({ uris }) => uris.delete(uri));
     await Promise.all(holders.map(({ peer }) => peer.unsubscribe(uri)));
+  }
+
+  async listenTasks(request: TaskListenRequest, onTask: (task: JsonObject) => void): Promise<TaskListen> {
+    const names = request.taskIds.map(readName);
+    const listens = await Promise.all(
+      this.#replicas.flatMap(({ key, peer }) => {
+        const taskIds = names.flatMap(({ key: of, own }) => (of === key && own !== undefined ? [own] : []));
+        if (taskIds.length === 0) return [];
+        const listening = peer.listenTasks({ ...request, taskIds }, (task) => onTask(nameTask(task, key)));
+        return [listening.then((listen) => ({ key, listen }))];
+      }),
+    );
+    return {
+      agreed: listens.flatMap(({ key, listen }) => listen.agreed.map((id) => `${key}:${id}`)),
+      ended: Promise.all(listens.map(({ listen }) => listen.ended)).then(() => undefined),
+      stop: () => listens.forEach(({ listen }) => listen.stop()),
+    };
   }
 
   async close(): Promise<void> {
@@ -274,7 +295,7 @@ class Replicas implements ReplicaPeer {
       if (failure !== undefined) return failure;
       const outcome = await work();
       note(replica, verdictOf(outcome));
-      return outcome.kind === 'input_required' ? named(outcome, replica) : outcome;
+      return outcome;
     } finally {
       replica.callCount -= 1;
     }
@@ -292,16 +313,12 @@ class Replicas implements ReplicaPeer {
     }
   }
 
-  /** For the answer to a question: the replica that asked it, and the state as that knows it. */
-  #findAsker(request: McpRequest): { replica: Replica; request: McpRequest; outcome?: McpOutcome } | undefined {
-    const { requestState, ...params } = request.params;
-    if (typeof requestState !== 'string') return undefined;
-    const [, key = '', hasState, state = ''] = /^([\w-]+)(:?)(.*)$/s.exec(requestState) ?? [];
-    const replica = this.#replicas.find((each) => each.key === key);
-    const [any] = this.#replicas;
-    if (any === undefined) throw new TypeError('a server has at least one replica');
-    if (replica === undefined) return { replica: any, request, outcome: askerGone(this.#options.serverName) };
-    return { replica, request: { ...request, params: hasState === '' ? params : { ...params, requestState: state } } };
+  /** Who asked the question that is answered or has the task that is meant, and the request as that knows it. */
+  #findAsker(request: McpRequest): { replica: Replica; request: McpRequest } | 'gone' | undefined {
+    const back = readReturn(request);
+    if (back === undefined) return undefined;
+    const replica = this.#replicas.find(({ key }) => key === back.key);
+    return replica === undefined ? 'gone' : { replica, request: back.request };
   }
 
   /** Undefined when that says nothing of the replica. */
@@ -330,10 +347,4 @@ const SILENT: McpEvents = { onProgress: () => undefined, onLog: () => undefined 
 /** A key for an address, which may hold a secret. */
 export function replicaKey(address: string): string {
   return hash('sha256', address, 'base64url').slice(0, 12);
-}
-
-/** The state of a question names who asked it, with or without a state of its own. */
-function named(outcome: Extract<McpOutcome, { kind: 'input_required' }>, { key }: Replica): McpOutcome {
-  const { requestState } = outcome;
-  return { ...outcome, requestState: requestState === undefined ? key : `${key}:${requestState}` };
 }
