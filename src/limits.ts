@@ -168,8 +168,6 @@ export const RESTART_DELAY_MS_MAX = 30 * SECOND;
 /** A child that ran this long was healthy: its next crash counts as the first. */
 export const RESTART_HEALTHY_MS = 1 * MINUTE;
 
-/** Users named in one line of `status` that lack something; more are not shown. */
-export const LACKING_COUNT_MAX = 20;
 /** Replicas of one server. */
 export const REPLICA_COUNT_MAX = 16;
 /** Calls in a row that a replica fails, though it was reached, until it is given a rest. */
@@ -182,8 +180,6 @@ export const REPLICA_REST_MS_MAX = 5 * MINUTE;
 export const REPLICA_CHECK_MS = 30 * SECOND;
 /** How long a replica may take to answer that. */
 export const REPLICA_CHECK_MS_MAX = 10 * SECOND;
-/** A server that nobody used for so long is not asked any more. */
-export const REPLICA_USE_MS = 2 * MINUTE;
 
 /** Requests in progress on one connection to a server, parked ones included. */
 export const PEER_CALL_COUNT_MAX = 1_024;
@@ -324,10 +320,7 @@ export const REPLY_BYTES_MAX = 16 * MIB;
 export const REFUSAL_BYTES_MAX = 64 * KIB;
 /** One question of the detection which transport and era a remote server speaks. */
 export const DETECT_MS_MAX = 30 * SECOND;
-/**
- * How long a request waits for the answer of its server to the question what it speaks; then it is passed on as it is,
- * and the question goes on without it.
- */
+/** How long a request waits until its server said what it speaks; then it is passed on, and the question goes on. */
 export const DETECT_WAIT_MS_MAX = 5 * SECOND;
 /** How long a legacy verdict is believed: an upgraded server goes on answering the old way (protocol §2.6). */
 export const LEGACY_VERDICT_MS_MAX = 10 * MINUTE;

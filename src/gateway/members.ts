@@ -9,7 +9,7 @@
  */
 import { ProxyError } from '../errors.ts';
 import { requireCredential } from '../auth/credentials.ts';
-import { LACKING_COUNT_MAX, PEER_COUNT_MAX, PEER_IDLE_MS } from '../limits.ts';
+import { PEER_COUNT_MAX, PEER_IDLE_MS } from '../limits.ts';
 import type { Clock, Config, MemberStatus, ServerConfig } from '../model.ts';
 import { asProxyError } from './catalog.ts';
 import type { OnDiag } from './diag.ts';
@@ -103,6 +103,9 @@ function isSharable({ kind, share }: ServerConfig): boolean {
   return share === 'all' || (share === 'auto' && kind === 'stdio');
 }
 
+/** Users named in one row; more are not shown. */
+const LACKING_COUNT_SHOWN = 20;
+
 const NOTHING_RUNS = {
   principal: null,
   state: 'lacking',
@@ -126,9 +129,9 @@ function lacking({ config }: Table): MemberStatus[] {
     );
     if (who.length === 0) return [];
     const reason = `these users have no ${lacks.join(' and ')} of their own: ${who
-      .slice(0, LACKING_COUNT_MAX)
+      .slice(0, LACKING_COUNT_SHOWN)
       .map(({ id }) => id)
-      .join(', ')}${who.length > LACKING_COUNT_MAX ? ' …' : ''}`;
+      .join(', ')}${who.length > LACKING_COUNT_SHOWN ? ' …' : ''}`;
     return [{ ...NOTHING_RUNS, server: name, last_error: reason }];
   });
 }

@@ -7,13 +7,7 @@
  * over is a trial: the next check or call ends it or begins a longer one. Nobody is asked whom nobody uses. That the
  * last one never rests is for who chooses among them.
  */
-import {
-  REPLICA_CHECK_MS,
-  REPLICA_FAILURE_COUNT_MAX,
-  REPLICA_REST_MS_BASE,
-  REPLICA_REST_MS_MAX,
-  REPLICA_USE_MS,
-} from '../limits.ts';
+import { REPLICA_CHECK_MS, REPLICA_FAILURE_COUNT_MAX, REPLICA_REST_MS_BASE, REPLICA_REST_MS_MAX } from '../limits.ts';
 import type { Clock } from '../model.ts';
 
 /** What a call or a check says of the replica. `unreached`: it provably did not get there. */
@@ -40,6 +34,8 @@ export function createReplicaHealth(clock: Clock): ReplicaHealth {
   return new Health(clock);
 }
 
+/** Checks after which a server that nobody uses is not asked any more. */
+const USE_CHECK_COUNT = 4;
 /** Users asked to check: the credential of the first may be refused. */
 const ASKED_COUNT_MAX = 3;
 
@@ -117,7 +113,7 @@ class Health implements ReplicaHealth {
 
   async #check(): Promise<void> {
     this.#timer = undefined;
-    if (this.#clock.monotonicMs() - this.#usedMs >= REPLICA_USE_MS) return;
+    if (this.#clock.monotonicMs() - this.#usedMs > USE_CHECK_COUNT * REPLICA_CHECK_MS) return;
     this.#isChecking = true;
     for (const user of [...this.#users].slice(0, ASKED_COUNT_MAX)) {
       // oxlint-disable-next-line no-await-in-loop -- the next only when this one could not tell
