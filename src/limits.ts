@@ -397,3 +397,6 @@ export const LISTEN_QUEUE_COUNT_MAX = 1_000;
 export const LISTEN_RESOURCE_COUNT_MAX = 256;
 /** Bytes of an event stream that wait for the client; a hint beyond it is dropped, anything else cuts the stream. */
 export const STREAM_QUEUE_BYTES_MAX = 4 * MIB;
+
+/** Telling the service manager something: one `systemd-notify`; then it is given up. */
+export const NOTIFY_MS_MAX = 5 * SECOND;

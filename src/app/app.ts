@@ -67,6 +67,8 @@ export interface AppOptions {
   readonly ambientEnv: Readonly<Record<string, string | undefined>>;
   /** There is no listener and standard output is not ours to log to: the one client is on a pipe and soon impatient. */
   readonly piped?: boolean;
+  /** A listening socket that was passed to the process. */
+  readonly inheritedSocket?: number | undefined;
   /** Identifies this process in log entries. */
   readonly startId: string;
   load(): Promise<LoadedConfig>;
@@ -157,8 +159,8 @@ class RunningApp implements App {
   async start(): Promise<void> {
     try {
       await this.#prepare(httpServers(this.config));
-      if (!this.#options.piped)
-        this.#door = await this.#openDoor(this.config, (reason) => this.#options.diag.warn(reason));
+      const { diag, inheritedSocket, piped } = this.#options;
+      if (!piped) this.#door = await this.#openDoor(this.config, (reason) => diag.warn(reason), inheritedSocket);
     } catch (error) {
       await this.#messages.close(); // commands may have been started already
       this.#pool.close();
@@ -280,9 +282,10 @@ class RunningApp implements App {
     return openAccessLog(path, this.#options);
   }
 
-  async #openDoor(config: Config, onWaiting: (reason: string) => void): Promise<Door> {
+  async #openDoor(config: Config, onWaiting: (reason: string) => void, descriptor?: number): Promise<Door> {
     return openDoor({
       config,
+      descriptor,
       serve: this.#serve,
       diag: this.#options.diag,
       onWaiting,

@@ -4,7 +4,7 @@
  * Exit codes: 78 the files have problems (all are printed), 73 the log, 69 the port; 0 after SIGTERM or SIGINT and
  * a drain; a second signal ends at once with 128 + its number; 70 after an exception that nobody caught, because
  * the state is then unknown and the supervisor starts a new process. SIGHUP reads the files and opens the log anew.
- * How requests are served is in `app.ts`. Readiness for a supervisor belongs where `onStarted` and `onStopping` are.
+ * How requests are served is in `app.ts`, what the service manager is told in `notify.ts`.
  */
 import { randomBytes } from 'node:crypto';
 
@@ -28,8 +28,10 @@ import {
   type Invocation,
 } from './command.ts';
 import { startDemo, type Demo } from './demo.ts';
+import { inheritedSocket } from './inherited-socket.ts';
 import { openDiagnostics, sealingKey } from './process.ts';
 import { loadConfig, type LoadedConfig } from './load.ts';
+import { openNotifier, type Notifier } from './notify.ts';
 import { readAgain } from './read-again.ts';
 import type { ReloadOptions, ReloadResult } from './reload.ts';
 import { problemsText } from './report.ts';
@@ -80,6 +82,7 @@ function wrongAddress(invocation: Invocation): string | undefined {
 interface Running {
   readonly app: App;
   readonly watch: FileWatch;
+  readonly notifier: Notifier;
   adminSocket: AdminSocket | undefined;
   /** The last of the moves of the admin socket, which come one after the other. */
   adminMoved: Promise<void>;
@@ -126,6 +129,7 @@ async function start(invocation: Invocation, beginning: Beginning): Promise<Runn
     diag,
     clock: CLOCK,
     startId: randomBytes(6).toString('hex'),
+    inheritedSocket: inheritedSocket(invocation.env, process.pid),
     stateKey: sealingKey(invocation.env, diag),
     ambientEnv: invocation.env,
     load: readAgain(first, async () => withDemo(await loadFiles(invocation), demo)),
@@ -141,19 +145,26 @@ async function start(invocation: Invocation, beginning: Beginning): Promise<Runn
     onFallback: (reason) =>
       diag.warn('file events cannot be had; files are looked at twice a second instead', { reason }),
   });
-  running = { app, watch, adminSocket: undefined, adminMoved: Promise.resolve() };
+  const notifier = openNotifier({
+    env: invocation.env,
+    pid: process.pid,
+    onProblem: (reason) => diag.warn('the service manager cannot be told', { reason }),
+  });
+  running = { app, watch, notifier, adminSocket: undefined, adminMoved: Promise.resolve() };
   await moveAdmin(invocation, running, diag);
   // The banner is for a person; the line is for everybody.
   if (demo !== undefined) invocation.stdout.write(demo.banner(app.url));
   diag.info(`listening on ${app.url}`);
+  notifier.ready(`listening on ${app.url}`);
   return running;
 }
 
 /** Exit code after a drain, or at once when a second signal comes or nothing can be trusted any more. */
 async function stop(running: Running, how: { diag: Diag; signals: Signals; failed: boolean }): Promise<number> {
-  const { app, watch, adminSocket } = running;
+  const { app, watch, notifier, adminSocket } = running;
   const { diag, signals, failed } = how;
   diag.info('stopping');
+  notifier.stopping(app.config.shutdownGraceMs);
   watch.close();
   const socketClosed = adminSocket?.close();
   const drained = app.close(failed ? { graceMs: 0 } : {}).then(
@@ -167,6 +178,7 @@ async function stop(running: Running, how: { diag: Diag; signals: Signals; faile
   app.abort();
   adminSocket?.abort();
   await socketClosed;
+  await notifier.close();
   diag.info('stopped', { exit_code: exitCode });
   return exitCode;
 }
@@ -178,9 +190,18 @@ interface ReloadCause {
 
 /** Reads the files again; what is wrong goes to the diagnostic log, since nobody waits for an answer. */
 async function reload(invocation: Invocation, running: Running, { diag, cause }: ReloadCause): Promise<void> {
-  const result = await running.app.reload({ dryRun: false, cause });
+  const { app, notifier } = running;
+  if (cause === 'signal') notifier.reloading();
+  const result = await app.reload({ dryRun: false, cause });
+  if (cause === 'signal') notifier.ready(stateText(app, result));
+  else notifier.status(stateText(app, result));
   if (!result.ok) invocation.stderr.write(problemsText(result.problems));
   else await moveAdmin(invocation, running, diag);
+}
+
+/** The one line that `systemctl status` shows. */
+function stateText({ url }: App, { ok }: ReloadResult): string {
+  return ok ? `listening on ${url}` : `listening on ${url}; the configuration on disk has problems and is not in force`;
 }
 
 /** Opens the admin socket where the configuration wants it, then closes the one that was elsewhere. */
@@ -194,6 +215,7 @@ function moveAdmin(invocation: Invocation, running: Running, diag: Diag): Promis
     if (path === undefined || path === old?.path) return;
     const reloadByCommand = async (options: ReloadOptions): Promise<ReloadResult> => {
       const result = await app.reload(options);
+      if (!options.dryRun) running.notifier.status(stateText(app, result));
       if (result.ok && !options.dryRun) await moveAdmin(invocation, running, diag);
       return result;
     };

@@ -19,6 +19,8 @@ export interface DoorOptions {
   readonly config: Config;
   readonly serve: Serve;
   readonly diag: Diag;
+  /** A socket that is open already, listened on instead of opening one. */
+  readonly descriptor?: number | undefined;
   onWaiting(reason: string): void;
   /** The last connection is gone. */
   onClosed(door: Door): void;
@@ -30,6 +32,7 @@ export async function openDoor(options: DoorOptions): Promise<Door> {
   let leaving = false;
   const listener = await openListener({
     ...config.listen,
+    descriptor: options.descriptor,
     onRequest: (request, response) => {
       if (leaving) response.shouldKeepAlive = false;
       // A head that was sent before could not say `Connection: close`.

@@ -40,6 +40,8 @@ export interface ListenerOptions {
   onWaiting?(reason: string): void;
   /** A connection could not be accepted, for want of descriptors for one. */
   onAcceptError?(error: Error): void;
+  /** A listening TCP socket that was passed to the process; `host` and `port` then only name it in messages. */
+  readonly descriptor?: number | undefined;
   /** Time for the headers of a request; the default is the bound. */
   readonly headersMs?: number;
 }
@@ -69,7 +71,11 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
   await listen(server, options);
   // Without a listener an error of `accept` would end the process.
   server.on('error', (error) => options.onAcceptError?.(error));
-  const address = server.address() as AddressInfo;
+  const address = server.address() as AddressInfo | string;
+  if (typeof address === 'string') {
+    server.close();
+    throw new ProxyError('LISTEN_FAILED', 'the socket that was passed is no TCP socket; correct its ListenStream=');
+  }
   const host = address.family === 'IPv6' ? `[${address.address}]` : address.address;
   return {
     host: options.host,
@@ -171,12 +177,15 @@ function listenOnce(server: Server, options: ListenerOptions): Promise<NodeJS.Er
       resolve(error);
     };
     server.once('error', settle).once('listening', settle);
-    server.listen({ host: options.host, port: options.port });
+    const { host, port, descriptor } = options;
+    server.listen(descriptor === undefined ? { host, port } : { fd: descriptor });
   });
 }
 
 function listenMessage(options: ListenerOptions, error: NodeJS.ErrnoException): string {
   const address = `${options.host}:${options.port}`;
+  if (options.descriptor !== undefined)
+    return `cannot listen on the socket that was passed (${error.code ?? error.message})`;
   if (error.code === 'EADDRINUSE') return `${address} is in use by another process; stop it or set another \`listen\``;
   if (error.code === 'EACCES')
     return `no permission to listen on ${address}; ports below 1024 need CAP_NET_BIND_SERVICE`;
