@@ -371,6 +371,28 @@ const COMMANDS = {
   'cli.service-stop': 'A service that stops ends the requests of commands with an error and an entry.',
 } as const;
 
+/** Under a service manager. */
+const SERVICE = {
+  'service.notify': 'The service manager is told readiness, reloads, the end and a status line, in order.',
+  'service.watchdog': 'While the event loop turns, signs of life go out twice per watchdog time.',
+  'service.socket-activation': 'A listening socket that the service manager passes is served instead of `listen`.',
+  'service.restart-refuses-nobody': 'With socket activation a restart refuses no connection.',
+} as const;
+
+/** What is shipped. */
+const PACKAGE = {
+  'package.programs': 'The bundle, the executables of both architectures and the npm package relay and aggregate.',
+  'package.reproducible': 'The same commit gives the same bytes of every product.',
+  'package.install':
+    'Installed, the service has its user, its files with their modes, listens on port 3000 and answers 401 with the way to add a user.',
+  'package.upgrade': 'An upgrade keeps edited files and sessions and restarts the service.',
+  'package.remove': 'Removing stops the service and keeps the files; purging leaves none.',
+  'package.reload': '`systemctl reload` applies the files or fails with the reason, which is in the journal.',
+  'package.commands': 'A local command runs in the confined service and can write to its home and caches.',
+  'package.confinement': 'The unit is valid and its exposure stays within the bound.',
+  'package.texts': 'Manual page, completions and the shipped configuration fit the program.',
+} as const;
+
 function from<Id extends string>(source: string, texts: Readonly<Record<Id, string>>): Record<Id, Requirement> {
   const entries = Object.entries<string>(texts).map(([id, text]) => [id, { source, text }] as const);
   return Object.fromEntries(entries) as Record<Id, Requirement>;
@@ -394,6 +416,8 @@ export const REQUIREMENTS = {
   ...from('README.md, operating', CHECK),
   ...from('README.md, commands', COMMANDS),
   ...from("MCP conformance suite; the peers' own documentation", CONTRACT),
+  ...from('packaging/README.md; sd_notify(3), sd_listen_fds(3)', SERVICE),
+  ...from('packaging/README.md', PACKAGE),
 };
 
 export type RequirementId = keyof typeof REQUIREMENTS;
