@@ -28,6 +28,8 @@ export const CLIENT_BODY_IDLE_MS_MAX = 30 * SECOND;
 export const CLIENT_KEEP_ALIVE_MS = 65 * SECOND;
 /** Silence allowed to a client that does not read an answer that waits for it. */
 export const CLIENT_WRITE_IDLE_MS_MAX = 2 * MINUTE;
+/** When the listener closes, a connection that was just accepted has this long to bring its first request. */
+export const CLIENT_ACCEPTED_MS = 100;
 /** After an early answer the rest of a request is read and dropped this long, so that a reset does not overtake the answer. */
 export const CLIENT_LINGER_MS_MAX = 1 * SECOND;
 /** Client connections at once; beyond it new ones are refused. */

@@ -155,6 +155,7 @@ const RELOAD = {
 const SHUTDOWN = {
   'shutdown.grace': 'Exchanges in progress finish within the grace.',
   'shutdown.sse-ended': 'Open SSE streams end cleanly.',
+  'shutdown.just-accepted': 'A connection that was just accepted is not reset: its first request is answered.',
   'shutdown.flush': 'The log is flushed.',
   'shutdown.exit-zero': 'A stop by signal is exit 0.',
   'shutdown.second-signal': 'A second signal stops at once.',

@@ -101,6 +101,7 @@ class RunningApp implements App {
   readonly #leaving = new Set<Door>();
   #seq = 0;
   #draining = false;
+  #shut = false; // refuses new requests, a moment after `draining`
   #lastFailure: { readonly atMs: number; readonly problemCount: number } | undefined;
   #reloading: Promise<unknown> = Promise.resolve();
   #reloadCount = 0;
@@ -109,7 +110,7 @@ class RunningApp implements App {
   constructor(options: AppOptions) {
     this.#options = options;
     this.#snapshot = makeSnapshot(options.config);
-    this.#log = this.#openLog(options.config.log.file);
+    this.#log = openAccessLog(options.config.log.file, this.#options);
     this.#startedMs = options.clock.monotonicMs();
     this.#noticeStep = noticeClockSteps(options);
     options.diag.setLevel(options.config.log.level);
@@ -144,7 +145,7 @@ class RunningApp implements App {
       status: () => this.status(),
       append: (entry, done) => this.#append(entry, done),
       refusing: () => this.#refusing(),
-      draining: () => this.#draining,
+      draining: () => this.#shut,
     });
   }
 
@@ -216,13 +217,13 @@ class RunningApp implements App {
     let door: Door | undefined;
     try {
       await this.#prepare([...httpServers(before), ...httpServers(config)]);
-      if (config.log.file !== before.log.file) log = this.#openLog(config.log.file);
+      if (config.log.file !== before.log.file) log = openAccessLog(config.log.file, this.#options);
       const moved = config.listen.host !== before.listen.host || config.listen.port !== before.listen.port;
       // A port that is in use is no reason to wait: everything else, a revoked token for one, would wait with it.
       if (moved && !this.#options.piped) door = await this.#openDoor(config, () => giveUpPort(config, before));
       if (this.#draining) throw new ProxyError('SHUTTING_DOWN', 'mcproxy is stopping');
     } catch (error) {
-      if (door !== undefined) this.#leave(door);
+      if (door !== undefined) void this.#leave(door);
       await log?.close();
       await this.#pool.prepare(httpServers(before));
       throw error;
@@ -238,7 +239,7 @@ class RunningApp implements App {
     }
     if (door !== undefined) {
       this.#options.diag.info('listening', { url: door.listener.url });
-      if (this.#door !== undefined) this.#leave(this.#door);
+      if (this.#door !== undefined) void this.#leave(this.#door);
       this.#door = door;
     }
     this.#endRevoked(before);
@@ -278,10 +279,6 @@ class RunningApp implements App {
     }
   }
 
-  #openLog(path: string): LineWriter {
-    return openAccessLog(path, this.#options);
-  }
-
   async #openDoor(config: Config, onWaiting: (reason: string) => void, descriptor?: number): Promise<Door> {
     return openDoor({
       config,
@@ -294,9 +291,9 @@ class RunningApp implements App {
   }
 
   /** Its connections are left to their answers. */
-  #leave(door: Door): void {
+  #leave(door: Door): Promise<void> {
     this.#leaving.add(door);
-    door.leave();
+    return door.leave();
   }
 
   /** How the content of calls is made fit for the log now; undefined when it is not logged. */
@@ -369,7 +366,8 @@ class RunningApp implements App {
    */
   async close(options: { graceMs?: number } = {}): Promise<void> {
     this.#draining = true;
-    if (this.#door !== undefined) this.#leave(this.#door);
+    if (this.#door !== undefined) await this.#leave(this.#door);
+    this.#shut = true;
     this.#messages.drain();
     for (const exchange of this.#serve.open) {
       if (exchange.streaming && isOpenEnded(exchange)) exchange.stop?.('shutdown');

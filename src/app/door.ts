@@ -4,6 +4,9 @@
  * Leaving it stops accepting at once and lets each connection go with the answer that it waits for, so that a changed
  * `listen` or a shutdown cuts nobody off. What requests mean is the business of `serve`.
  */
+import { setTimeout as delay } from 'node:timers/promises';
+
+import { CLIENT_ACCEPTED_MS } from '../limits.ts';
 import type { Diag } from '../log/diag.ts';
 import type { Config } from '../model.ts';
 import { openListener, type Listener } from '../http/server.ts';
@@ -11,8 +14,11 @@ import type { Serve } from './serve.ts';
 
 export interface Door {
   readonly listener: Listener;
-  /** Nothing new is accepted, and each connection goes with the answer that it waits for. */
-  leave(): void;
+  /**
+   * Nothing new is accepted, and each connection goes with the answer that it waits for. Resolves when the last that
+   * were accepted have had time to bring their first request.
+   */
+  leave(): Promise<void>;
 }
 
 export interface DoorOptions {
@@ -49,6 +55,7 @@ export async function openDoor(options: DoorOptions): Promise<Door> {
       leaving = true;
       for (const { response } of serve.open) response.shouldKeepAlive = false;
       void listener.close().then(() => options.onClosed(door));
+      return delay(CLIENT_ACCEPTED_MS);
     },
   };
   return door;

@@ -11,6 +11,7 @@ import type { Duplex } from 'node:stream';
 
 import { ProxyError } from '../errors.ts';
 import {
+  CLIENT_ACCEPTED_MS,
   CLIENT_HEADERS_MS_MAX,
   CLIENT_KEEP_ALIVE_MS,
   CONNECTION_COUNT_MAX,
@@ -94,24 +95,36 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
   };
 }
 
-/** Knows which connections wait for a request; the returned function closes those. */
+/**
+ * Knows which connections wait for a request; the returned function closes those. One that was accepted a moment ago
+ * has its first request on the way and keeps the time for it: a reset would be the answer to a client that did no wrong.
+ */
 function followIdle(server: Server): () => void {
   const openCounts = new Map<Duplex, number>(); // Bounded by CONNECTION_COUNT_MAX.
+  const fresh = new WeakSet<Duplex>();
   const count = (socket: Duplex, change: number): void => {
     const before = openCounts.get(socket);
     if (before !== undefined) openCounts.set(socket, before + change);
   };
   server.on('connection', (socket) => {
     openCounts.set(socket, 0);
+    fresh.add(socket);
     socket.once('close', () => openCounts.delete(socket));
   });
   const onRequest = ({ socket }: IncomingMessage, response: ServerResponse): void => {
     count(socket, 1);
+    fresh.delete(socket);
     response.once('close', () => count(socket, -1));
   };
   server.on('request', onRequest).on('checkContinue', onRequest).on('checkExpectation', onRequest);
   return () => {
-    for (const [socket, openCount] of openCounts) if (openCount === 0) socket.destroy();
+    const close = (from: (socket: Duplex) => boolean): void => {
+      for (const [socket, openCount] of openCounts) if (openCount === 0 && from(socket)) socket.destroy();
+    };
+    close((socket) => !fresh.has(socket));
+    // After a look at the sockets, so that what has arrived is read also when the process was held up.
+    if (openCounts.size > 0)
+      setTimeout(() => setImmediate(close, (socket: Duplex) => fresh.has(socket)), CLIENT_ACCEPTED_MS);
   };
 }
 
