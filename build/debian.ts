@@ -73,7 +73,8 @@ export function buildDebianPackage(options: DebianOptions): string {
     writeControl(options, { stage, installed });
     settleTimes(stage, date);
     const target = join(outDir, `mcproxy_${identity.version}_${architecture}.deb`);
-    const how = ['--root-owner-group', `-Z${options.compression}`, '--threads-max=2'];
+    const level = options.compression === 'gzip' ? ['-z1'] : [];
+    const how = ['--root-owner-group', `-Z${options.compression}`, ...level, '--threads-max=2'];
     const env = { SOURCE_DATE_EPOCH: String(epoch) };
     runTool(['dpkg-deb', ...how, '--build', stage, `${target}.making`], { env, install: 'apt install dpkg' });
     renameSync(`${target}.making`, target);

@@ -67,7 +67,9 @@ function sha256(path: string): string {
 async function main(): Promise<void> {
   const root = dirname(dirname(fileURLToPath(import.meta.url)));
   try {
-    for (const path of await packageAll({ root, outDir: join(root, 'dist') }))
+    // `--quick`: packages that are half as large again, in a tenth of the time; for tests.
+    const compression = process.argv.includes('--quick') ? 'gzip' : 'xz';
+    for (const path of await packageAll({ root, outDir: join(root, 'dist'), compression }))
       process.stdout.write(`dist/${basename(path)}, ${Math.ceil(statSync(path).size / 1_024)} KiB\n`);
   } catch (error) {
     process.stderr.write(`npm run package: ${(error as Error).message}\n`);

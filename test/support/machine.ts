@@ -1,0 +1,178 @@
+/**
+ * A small Debian to install packages in: a root directory from the archive, entered by chroot or booted in namespaces.
+ *
+ * The root directory is made once per suite by mmdebstrap, from the archive that this machine's own apt uses, and kept
+ * in the build's cache. `boot` runs the real systemd as process 1 of its own namespaces (mounts, processes, network),
+ * without a virtual machine; whatever it started ends with it. Both need root.
+ */
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmdirSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { cacheDirectory } from '../../build/node-runtime.ts';
+import { runTool } from '../../build/run-tool.ts';
+import { makeTempDir, type Cleanup } from './temp-dir.ts';
+import { waitFor } from './wait.ts';
+
+export interface Outcome {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface Machine {
+  /** Its root directory, as seen from here. */
+  readonly root: string;
+  /** Runs a shell script in it to its end. */
+  run(script: string): Outcome;
+  /** The standard output of a script that must succeed. @throws {Error} with all that it said */
+  must(script: string): string;
+}
+
+export type Suite = 'bookworm' | 'trixie';
+
+const PACKAGES = 'systemd-sysv,dbus,ca-certificates,iproute2,procps,curl,logrotate';
+const SCRIPT_MS_MAX = 120_000;
+const BOOT_MS_MAX = 60_000;
+const CGROUPS = ['/sys/fs/cgroup/unified', '/sys/fs/cgroup'];
+const SAFE_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+
+/** Why machines cannot be made here; undefined when they can. */
+export function whyNoMachine(): string | undefined {
+  if (process.platform !== 'linux' || process.arch !== 'x64') return 'packages are installed on Linux, x64';
+  return process.getuid?.() === 0 ? undefined : 'installing packages needs root';
+}
+
+/** A fresh root directory of a suite; `files` are copied into it. */
+export function makeRoot(cleanup: Cleanup, suite: Suite, files: Readonly<Record<string, string>> = {}): string {
+  const root = makeTempDir(cleanup);
+  runTool(['tar', '-xf', rootArchive(suite), '-C', root], { install: 'apt install tar' });
+  for (const [from, to] of Object.entries(files)) copyFileSync(from, join(root, to));
+  return root;
+}
+
+/** The machine of a root directory without booting it: no service runs, as in an image build. */
+export function enterRoot(cleanup: Cleanup, root: string): Machine {
+  const mounts = [
+    ['proc', '-t', 'proc', 'proc'],
+    ['run', '-t', 'tmpfs', 'tmpfs'],
+    ['dev', '--bind', '/dev'],
+  ] as const;
+  const mounted: string[] = [];
+  // Before the directory is removed: its own hook was registered first, so this one must not wait for it.
+  const leave = (): void => {
+    for (const path of mounted.splice(0).toReversed()) spawnSync('umount', ['--lazy', path]);
+  };
+  process.once('exit', leave);
+  for (const [path, ...how] of mounts) {
+    runTool(['mount', ...how, join(root, path)], { install: 'apt install mount' });
+    mounted.push(join(root, path));
+  }
+  cleanup.after(leave);
+  return machine(root, ['chroot', root]);
+}
+
+/** Boots the system of a root directory and resolves once it is up. */
+export async function boot(cleanup: Cleanup, root: string): Promise<Machine> {
+  const group = join(
+    CGROUPS.find((path) => existsSync(join(path, 'cgroup.procs'))) ?? '/sys/fs/cgroup',
+    `mcproxy-${process.pid}`,
+  );
+  mkdirSync(group, { recursive: true });
+  const namespaces = ['--mount', '--pid', '--uts', '--ipc', '--net', '--cgroup', '--propagation', 'private'];
+  const script = `echo $$ > ${group}/cgroup.procs; exec unshare ${namespaces.join(' ')} --fork --kill-child sh -c "$INIT"`;
+  const child = spawn('sh', ['-c', script], { env: { PATH: SAFE_PATH, INIT, ROOT: root }, stdio: 'ignore' });
+  const ended = new Promise((resolve) => child.once('close', resolve));
+  cleanup.after(async () => {
+    child.kill('SIGKILL');
+    await ended;
+    await waitFor(() => removeGroup(group), { deadlineMs: 10_000, what: 'the end of the machine' });
+  });
+  const init = await waitFor(() => childOf(child), { what: 'the first process of the machine' });
+  const booted = machine(root, ['nsenter', '--target', String(init), '--all', '--']);
+  await waitFor(() => /running|degraded/.test(booted.run('systemctl is-system-running').stdout), {
+    deadlineMs: BOOT_MS_MAX,
+    what: 'systemd in its namespaces',
+  });
+  booted.run('ip link set lo up');
+  return booted;
+}
+
+/** Removes a control group with those below it. @throws {Error} while a process is left in one */
+function removeGroup(group: string): boolean {
+  const inner = readdirSync(group, { recursive: true, withFileTypes: true }).filter((entry) => entry.isDirectory());
+  for (const entry of inner.toReversed()) rmdirSync(join(entry.parentPath, entry.name));
+  rmdirSync(group);
+  return true;
+}
+
+/** Makes the tree of a container and becomes its init. @see systemd.io, the container interface */
+const INIT = `
+mount --bind "$ROOT" "$ROOT"; cd "$ROOT"
+mount -t proc proc proc; mount -t sysfs -o ro sys sys; mount -t cgroup2 cg sys/fs/cgroup
+mount -t tmpfs -o mode=755 run run; mount -t tmpfs -o mode=755 dev dev; mkdir dev/pts dev/shm
+mount -t devpts -o newinstance,ptmxmode=666 p dev/pts; ln -s pts/ptmx dev/ptmx; ln -s /proc/self/fd dev/fd
+for n in "null 1 3" "zero 1 5" "full 1 7" "random 1 8" "urandom 1 9" "tty 5 0"; do set -- $n; mknod -m666 dev/$1 c $2 $3; done
+mkdir -p run/host; echo box > run/host/container-manager; pivot_root . mnt; umount -l /mnt; cd /
+exec env -i container=box PATH=${SAFE_PATH} /lib/systemd/systemd --system
+`;
+
+function childOf({ pid }: ChildProcess): number | undefined {
+  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim();
+  return children === '' ? undefined : Number(children.split(' ')[0]);
+}
+
+function machine(root: string, enter: readonly string[]): Machine {
+  const env = { PATH: SAFE_PATH, DEBIAN_FRONTEND: 'noninteractive', LC_ALL: 'C.UTF-8', HOME: '/root' };
+  const run = (script: string): Outcome => {
+    const [name = '', ...args] = [...enter, 'sh', '-c', script];
+    const result = spawnSync(name, args, {
+      env,
+      encoding: 'utf8',
+      timeout: SCRIPT_MS_MAX,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    return { code: result.status ?? -1, stdout: result.stdout, stderr: result.stderr };
+  };
+  const must = (script: string): string => {
+    const { code, stdout, stderr } = run(script);
+    if (code !== 0) throw new Error(`code ${code}: ${script}\n${stdout}${stderr}`);
+    return stdout;
+  };
+  return { root, run, must };
+}
+
+function rootArchive(suite: Suite): string {
+  const archive = join(cacheDirectory(), `root-${suite}.tar`);
+  if (existsSync(archive)) return archive;
+  mkdirSync(cacheDirectory(), { recursive: true });
+  const making = `${archive}.${process.pid}.making.tar`;
+  const source = join(cacheDirectory(), `${suite}.list`);
+  writeFileSync(source, `deb ${archiveAddress()} ${suite} main\n`);
+  const install = 'apt install mmdebstrap';
+  runTool(['mmdebstrap', '--quiet', '--variant=minbase', `--include=${PACKAGES}`, suite, making, source], { install });
+  renameSync(making, archive);
+  return archive;
+}
+
+/** Where this machine's apt gets Debian from. */
+function archiveAddress(): string {
+  const format = '$(REPO_URI)|$(ORIGIN)|$(RELEASE)';
+  const printed = runTool(['apt-get', 'indextargets', '--format', format, 'Identifier: Packages'], {
+    install: 'apt install apt',
+  });
+  const debian = printed
+    .split('\n')
+    .map((line) => line.split('|'))
+    .find(([, origin, release]) => origin === 'Debian' && !/[-/]/.test(release ?? ''));
+  if (debian?.[0] === undefined) throw new Error('apt has no source of Debian here; add one and run apt-get update');
+  return debian[0];
+}
