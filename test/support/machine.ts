@@ -59,26 +59,20 @@ export function makeRoot(cleanup: Cleanup, suite: Suite, files: Readonly<Record<
   return root;
 }
 
-/** The machine of a root directory without booting it: no service runs, as in an image build. */
-export function enterRoot(cleanup: Cleanup, root: string): Machine {
-  const mounts = [
-    ['proc', '-t', 'proc', 'proc'],
-    ['run', '-t', 'tmpfs', 'tmpfs'],
-    ['dev', '--bind', '/dev'],
-  ] as const;
-  const mounted: string[] = [];
-  // Before the directory is removed: its own hook was registered first, so this one must not wait for it.
-  const leave = (): void => {
-    for (const path of mounted.splice(0).toReversed()) spawnSync('umount', ['--lazy', path]);
-  };
-  process.once('exit', leave);
-  for (const [path, ...how] of mounts) {
-    runTool(['mount', ...how, join(root, path)], { install: 'apt install mount' });
-    mounted.push(join(root, path));
-  }
-  cleanup.after(leave);
-  return machine(root, ['chroot', root]);
+/**
+ * The machine of a root directory without booting it: no service runs, as in an image build. Each script has mounts of
+ * its own, which end with it, so that nothing is ever left mounted in a directory that will be removed.
+ */
+export function enterRoot(root: string): Machine {
+  const script = `cd "$0"; mount -t proc proc proc; mount -t tmpfs -o mode=755 run run; ${DEVICES} exec chroot . "$@"`;
+  return machine(root, ['unshare', '--mount', '--propagation', 'private', 'sh', '-ec', script, root]);
 }
+
+/** The devices that programs take for granted, on a file system of their own. */
+const DEVICES = `mount -t tmpfs -o mode=755 dev dev
+device() { mknod -m 666 "dev/$1" c "$2" "$3"; }
+device null 1 3; device zero 1 5; device full 1 7; device random 1 8; device urandom 1 9; device tty 5 0
+`;
 
 /** Boots the system of a root directory and resolves once it is up. */
 export async function boot(cleanup: Cleanup, root: string): Promise<Machine> {
@@ -118,9 +112,8 @@ function removeGroup(group: string): boolean {
 const INIT = `
 mount --bind "$ROOT" "$ROOT"; cd "$ROOT"
 mount -t proc proc proc; mount -t sysfs -o ro sys sys; mount -t cgroup2 cg sys/fs/cgroup
-mount -t tmpfs -o mode=755 run run; mount -t tmpfs -o mode=755 dev dev; mkdir dev/pts dev/shm
+mount -t tmpfs -o mode=755 run run; ${DEVICES} mkdir dev/pts dev/shm
 mount -t devpts -o newinstance,ptmxmode=666 p dev/pts; ln -s pts/ptmx dev/ptmx; ln -s /proc/self/fd dev/fd
-for n in "null 1 3" "zero 1 5" "full 1 7" "random 1 8" "urandom 1 9" "tty 5 0"; do set -- $n; mknod -m666 dev/$1 c $2 $3; done
 mkdir -p run/host; echo box > run/host/container-manager; pivot_root . mnt; umount -l /mnt; cd /
 exec env -i container=box PATH=${SAFE_PATH} /lib/systemd/systemd --system
 `;

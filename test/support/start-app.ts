@@ -26,8 +26,9 @@ export interface StartOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Arguments after `serve --config DIR`. */
   readonly args?: readonly string[];
-  readonly program?: 'source' | 'bundle';
-  /** Arguments of `node` before the program. */
+  /** Anything but these two names is the beginning of a command line. */
+  readonly program?: 'source' | 'bundle' | readonly string[];
+  /** Arguments of `node` before the program `source` or `bundle`. */
   readonly nodeArgs?: readonly string[];
 }
 
@@ -140,14 +141,10 @@ interface Run {
 }
 
 function launch(args: readonly string[], options: StartOptions): Run {
-  const program = options.program === 'bundle' ? [join(ROOT, 'dist/mcproxy.js')] : SOURCE_ARGS;
+  const [file = '', ...program] = commandOf(options);
   const cwd = options.dir ?? ROOT;
   const env = { PATH: process.env['PATH'] ?? '', HOME: cwd, ...options.env };
-  const child = spawn(process.execPath, [...(options.nodeArgs ?? []), ...program, ...args], {
-    cwd,
-    env,
-    stdio: 'pipe',
-  });
+  const child = spawn(file, [...program, ...args], { cwd, env, stdio: 'pipe' });
   const exited = new Promise<Exit>((resolve, reject) => {
     child.once('error', reject);
     child.once('close', (code, signal) => resolve({ code, signal }));
@@ -159,6 +156,12 @@ function launch(args: readonly string[], options: StartOptions): Run {
   child.stdin.on('error', () => undefined);
   const ended = (): boolean => child.exitCode !== null || child.signalCode !== null;
   return { child, exited, ended, stdout: () => read.stdout, stderr: () => read.stderr };
+}
+
+function commandOf({ program = 'source', nodeArgs = [] }: StartOptions): readonly string[] {
+  if (program === 'bundle') return [process.execPath, ...nodeArgs, join(ROOT, 'dist/mcproxy.js')];
+  if (program === 'source') return [process.execPath, ...nodeArgs, ...SOURCE_ARGS];
+  return program;
 }
 
 async function stop(run: Run): Promise<Exit> {
