@@ -22,12 +22,16 @@ export function runTool(command: readonly [name: string, ...args: string[]], opt
     maxBuffer: 64 * 1024 * 1024,
     stdio: ['ignore', 'pipe', 'pipe'],
   });
-  if ((result.error as NodeJS.ErrnoException | undefined)?.code === 'ENOENT')
-    throw new Error(`${name} is needed and not installed; run: ${options.install}`);
+  if (isMissing(result.error)) throw new Error(`${name} is needed and not installed; run: ${options.install}`);
   if (result.error !== undefined) throw new Error(`${name}: ${result.error.message}`, { cause: result.error });
   if (result.status !== 0) {
     const ending = result.signal ?? `code ${result.status}`;
     throw new Error(`${[name, ...args].join(' ')} ended with ${ending}\n${result.stderr.trim()}`);
   }
   return result.stdout;
+}
+
+/** Whether a program could not be run because it is not there. */
+export function isMissing(error: Error | undefined): boolean {
+  return error !== undefined && 'code' in error && error.code === 'ENOENT';
 }

@@ -8,7 +8,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { cacheDirectory, NODE_VERSION, type Architecture } from './node-runtime.ts';
-import { runTool } from './run-tool.ts';
+import { isMissing, runTool } from './run-tool.ts';
 import type { Identity } from './version.ts';
 
 /** The command that runs a program of that architecture here, without its arguments. */
@@ -22,7 +22,7 @@ export function commandFor(architecture: Architecture, program: string): [name: 
 export function tryExecutable(architecture: Architecture, program: string, identity: Identity): void {
   const [name, ...args] = commandFor(architecture, program);
   const result = spawnSync(name, [...args, '--version'], { encoding: 'utf8' });
-  if ((result.error as NodeJS.ErrnoException | undefined)?.code === 'ENOENT')
+  if (isMissing(result.error))
     throw new Error(`${name} is needed and not installed; run: apt install qemu-user-static`);
   const wanted = `mcproxy ${identity.version} (${identity.commit}), Node v${NODE_VERSION}\n`;
   if (result.stdout === wanted && result.stderr === '' && result.status === 0) return;

@@ -402,3 +402,5 @@ export const STREAM_QUEUE_BYTES_MAX = 4 * MIB;
 
 /** Telling the service manager something: one `systemd-notify`; then it is given up. */
 export const NOTIFY_MS_MAX = 5 * SECOND;
+/** What waits to be told to it; a newer value of a variable takes the place of the older one. */
+export const NOTIFY_VARIABLE_COUNT_MAX = 7;

@@ -8,6 +8,8 @@
 
 import { PROTOCOL_CASES } from './protocol-cases.ts';
 
+import { PACKAGE, SERVICE } from './requirements-package.ts';
+
 export interface Requirement {
   readonly source: string;
   readonly text: string;
@@ -370,30 +372,6 @@ const COMMANDS = {
     '`add` and `remove` change one entry of mcproxy.yml, or nothing when the result would not be valid.',
   'cli.import-inputs': 'What VS Code asks its user for becomes a variable of the environment.',
   'cli.service-stop': 'A service that stops ends the requests of commands with an error and an entry.',
-} as const;
-
-/** Under a service manager. */
-const SERVICE = {
-  'service.notify': 'The service manager is told readiness, reloads, the end and a status line, in order.',
-  'service.watchdog': 'While the event loop turns, signs of life go out twice per watchdog time.',
-  'service.socket-activation': 'A listening socket that the service manager passes is served instead of `listen`.',
-  'service.restart-refuses-nobody': 'With socket activation a restart refuses no connection.',
-} as const;
-
-/** What is shipped. */
-const PACKAGE = {
-  'package.programs': 'The bundle, the executables of both architectures and the npm package relay and aggregate.',
-  'package.reproducible': 'The same commit gives the same bytes of every product.',
-  'package.install':
-    'Installed, the service has its user, its files with their modes, listens on port 3000 and answers 401 with the way to add a user.',
-  'package.upgrade': 'An upgrade keeps edited files and sessions and restarts the service.',
-  'package.remove': 'Removing stops the service and keeps the files; purging leaves none.',
-  'package.reload': '`systemctl reload` applies the files or fails with the reason, which is in the journal.',
-  'package.commands': 'A local command runs in the confined service and can write to its home and caches.',
-  'package.confinement': 'The unit is valid and its exposure stays within the bound.',
-  'package.install-script':
-    'install.sh brings a bare system to a first user and a tried service, can be run again, and undoes it.',
-  'package.texts': 'Manual page, completions and the shipped configuration fit the program.',
 } as const;
 
 function from<Id extends string>(source: string, texts: Readonly<Record<Id, string>>): Record<Id, Requirement> {

@@ -57,8 +57,8 @@ export function watchdogIntervalMs(env: NotifierOptions['env'], pid: number): nu
 class SystemdNotifier implements Notifier {
   readonly #env: NotifierOptions['env'];
   readonly #onProblem: NotifierOptions['onProblem'];
-  /** What is to be told next, by variable. Bounded by the names that this file writes. */
-  #pending = new Map<string, string>();
+  /** What is to be told next, by variable. */
+  readonly #pending = new Map<string, string>(); // Bounded by NOTIFY_VARIABLE_COUNT_MAX.
   #sending: Promise<void> | undefined;
   #timer: NodeJS.Timeout | undefined;
   #failed = false;
@@ -111,7 +111,7 @@ class SystemdNotifier implements Notifier {
   async #sendAll(): Promise<void> {
     while (this.#pending.size > 0) {
       const lines = [...this.#pending].map(([name, value]) => `${name}=${value}`);
-      this.#pending = new Map(); // Bounded as above.
+      this.#pending.clear();
       const reason = await send(lines, this.#env);
       // Said once: the same would follow every half minute.
       if (reason !== undefined && !this.#failed) this.#onProblem(reason);

@@ -126,7 +126,7 @@ function childOf({ pid }: ChildProcess): number | undefined {
 function machine(root: string, enter: readonly string[]): Machine {
   const env = { PATH: SAFE_PATH, DEBIAN_FRONTEND: 'noninteractive', LC_ALL: 'C.UTF-8', HOME: '/root' };
   const run = (script: string): Outcome => {
-    const [name = '', ...args] = [...enter, 'sh', '-c', script];
+    const [name, ...args] = [...enter, 'sh', '-c', script];
     const result = spawnSync(name, args, {
       env,
       encoding: 'utf8',

@@ -1,0 +1,29 @@
+/**
+ * What mcproxy promises as a service and as a package; a part of the table of `requirements.ts`, whose rules hold here.
+ *
+ * Apart only because one file would be too long: the tests of these ids are in `test/package`, and a few beside.
+ */
+
+/** Under a service manager. */
+export const SERVICE = {
+  'service.notify': 'The service manager is told readiness, reloads, the end and a status line, in order.',
+  'service.watchdog': 'While the event loop turns, signs of life go out twice per watchdog time.',
+  'service.socket-activation': 'A listening socket that the service manager passes is served instead of `listen`.',
+  'service.restart-refuses-nobody': 'With socket activation a restart refuses no connection.',
+} as const;
+
+/** What is shipped. */
+export const PACKAGE = {
+  'package.programs': 'The bundle, the executables of both architectures and the npm package relay and aggregate.',
+  'package.reproducible': 'The same commit gives the same bytes of every product.',
+  'package.install':
+    'Installed, the service has its user, its files with their modes, listens on port 3000 and answers 401 with the way to add a user.',
+  'package.upgrade': 'An upgrade keeps edited files and sessions and restarts the service.',
+  'package.remove': 'Removing stops the service and keeps the files; purging leaves none.',
+  'package.reload': '`systemctl reload` applies the files or fails with the reason, which is in the journal.',
+  'package.commands': 'A local command runs in the confined service and can write to its home and caches.',
+  'package.confinement': 'The unit is valid and its exposure stays within the bound.',
+  'package.install-script':
+    'install.sh brings a bare system to a first user and a tried service, can be run again, and undoes it.',
+  'package.texts': 'Manual page, completions and the shipped configuration fit the program.',
+} as const;
