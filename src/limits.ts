@@ -28,8 +28,6 @@ export const CLIENT_BODY_IDLE_MS_MAX = 30 * SECOND;
 export const CLIENT_KEEP_ALIVE_MS = 65 * SECOND;
 /** Silence allowed to a client that does not read an answer that waits for it. */
 export const CLIENT_WRITE_IDLE_MS_MAX = 2 * MINUTE;
-/** When the listener closes, a connection that was just accepted has this long to bring its first request. */
-export const CLIENT_ACCEPTED_MS = 100;
 /** After an early answer the rest of a request is read and dropped this long, so that a reset does not overtake the answer. */
 export const CLIENT_LINGER_MS_MAX = 1 * SECOND;
 /** Client connections at once; beyond it new ones are refused. */
@@ -399,8 +397,3 @@ export const LISTEN_QUEUE_COUNT_MAX = 1_000;
 export const LISTEN_RESOURCE_COUNT_MAX = 256;
 /** Bytes of an event stream that wait for the client; a hint beyond it is dropped, anything else cuts the stream. */
 export const STREAM_QUEUE_BYTES_MAX = 4 * MIB;
-
-/** Telling the service manager something: one `systemd-notify`; then it is given up. */
-export const NOTIFY_MS_MAX = 5 * SECOND;
-/** What waits to be told to it; a newer value of a variable takes the place of the older one. */
-export const NOTIFY_VARIABLE_COUNT_MAX = 7;

@@ -1,5 +1,5 @@
 /**
- * What mcproxy promises as a service and as a package; a part of the table of `requirements.ts`, whose rules hold here.
+ * What mcproxy promises when it stops, as a service and as a package; a part of the table of `requirements.ts`, whose rules hold here.
  *
  * Apart only because one file would be too long: the tests of these ids are in `test/package`, and a few beside.
  */
@@ -26,4 +26,14 @@ export const PACKAGE = {
   'package.install-script':
     'install.sh brings a bare system to a first user and a tried service, can be run again, and undoes it.',
   'package.texts': 'Manual page, completions and the shipped configuration fit the program.',
+} as const;
+
+/** Shutdown. */
+export const SHUTDOWN = {
+  'shutdown.grace': 'Exchanges in progress finish within the grace.',
+  'shutdown.sse-ended': 'Open SSE streams end cleanly.',
+  'shutdown.just-accepted': 'A connection that was just accepted is not reset: its first request is answered.',
+  'shutdown.flush': 'The log is flushed.',
+  'shutdown.exit-zero': 'A stop by signal is exit 0.',
+  'shutdown.second-signal': 'A second signal stops at once.',
 } as const;

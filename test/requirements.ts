@@ -8,7 +8,7 @@
 
 import { PROTOCOL_CASES } from './protocol-cases.ts';
 
-import { PACKAGE, SERVICE } from './requirements-package.ts';
+import { PACKAGE, SERVICE, SHUTDOWN } from './requirements-package.ts';
 
 export interface Requirement {
   readonly source: string;
@@ -151,16 +151,6 @@ const RELOAD = {
   'reload.revoked-token': 'A revoked token is refused after the reload.',
   'reload.revoked-streams-closed': 'Open streams of a revoked token are closed.',
   'reload.others-untouched': 'Exchanges of everybody else go on, with the configuration they began with.',
-} as const;
-
-/** Shutdown. */
-const SHUTDOWN = {
-  'shutdown.grace': 'Exchanges in progress finish within the grace.',
-  'shutdown.sse-ended': 'Open SSE streams end cleanly.',
-  'shutdown.just-accepted': 'A connection that was just accepted is not reset: its first request is answered.',
-  'shutdown.flush': 'The log is flushed.',
-  'shutdown.exit-zero': 'A stop by signal is exit 0.',
-  'shutdown.second-signal': 'A second signal stops at once.',
 } as const;
 
 /** The door. */

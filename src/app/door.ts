@@ -6,10 +6,9 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 
-import { CLIENT_ACCEPTED_MS } from '../limits.ts';
 import type { Diag } from '../log/diag.ts';
 import type { Config } from '../model.ts';
-import { openListener, type Listener } from '../http/server.ts';
+import { CLIENT_ACCEPTED_MS, openListener, type Listener } from '../http/server.ts';
 import type { Serve } from './serve.ts';
 
 export interface Door {

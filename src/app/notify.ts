@@ -8,7 +8,8 @@
  */
 import { spawn } from 'node:child_process';
 
-import { NOTIFY_MS_MAX } from '../limits.ts';
+/** One `systemd-notify`; then it is given up. */
+const NOTIFY_MS_MAX = 5_000;
 
 export interface Notifier {
   /** It serves; also the end of a reload. */
@@ -58,7 +59,7 @@ class SystemdNotifier implements Notifier {
   readonly #env: NotifierOptions['env'];
   readonly #onProblem: NotifierOptions['onProblem'];
   /** What is to be told next, by variable. */
-  readonly #pending = new Map<string, string>(); // Bounded by NOTIFY_VARIABLE_COUNT_MAX.
+  readonly #pending = new Map<string, string>(); // Bounded by the variables of this file.
   #sending: Promise<void> | undefined;
   #timer: NodeJS.Timeout | undefined;
   #failed = false;

@@ -11,7 +11,6 @@ import type { Duplex } from 'node:stream';
 
 import { ProxyError } from '../errors.ts';
 import {
-  CLIENT_ACCEPTED_MS,
   CLIENT_HEADERS_MS_MAX,
   CLIENT_KEEP_ALIVE_MS,
   CONNECTION_COUNT_MAX,
@@ -47,6 +46,8 @@ export interface ListenerOptions {
   readonly headersMs?: number;
 }
 
+/** When the listener closes, a connection that was just accepted has this long to bring its first request. */
+export const CLIENT_ACCEPTED_MS = 100;
 const PORT_RETRY_MS = 250;
 /** How often Node looks for late headers. */
 const HEADERS_CHECK_MS = 5_000;
