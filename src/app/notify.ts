@@ -59,7 +59,7 @@ class SystemdNotifier implements Notifier {
   readonly #env: NotifierOptions['env'];
   readonly #onProblem: NotifierOptions['onProblem'];
   /** What is to be told next, by variable. */
-  readonly #pending = new Map<string, string>(); // Bounded by the variables of this file.
+  readonly #pending = new Map<string, string>(); // Bounded by the constant names of this file.
   #sending: Promise<void> | undefined;
   #timer: NodeJS.Timeout | undefined;
   #failed = false;
