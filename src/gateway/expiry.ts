@@ -15,7 +15,7 @@ export interface Expiry<T> {
 export interface ExpiryOptions<T> {
   readonly ms: number;
   readonly clock: Pick<Clock, 'monotonicMs'>;
-  onExpired(item: T): void;
+  readonly onExpired: (item: T) => void;
 }
 
 export function createExpiry<T>({ ms, clock, onExpired }: ExpiryOptions<T>): Expiry<T> {
