@@ -212,6 +212,13 @@ export const ERRORS = {
     outcome: 'upstream_error',
     help: 'The server did not answer in time (`timeouts` in mcproxy.yml).',
   },
+  ISSUER_UNREACHABLE: {
+    http: 503,
+    rpc: 503,
+    retry: 'never',
+    outcome: 'proxy_error',
+    help: 'An authorization server that is needed to let somebody in, or to get a token for a server, gave no usable answer. The diagnostic log says which and why.',
+  },
   UPSTREAM_NOT_READY: {
     http: 503,
     rpc: 503,

@@ -275,8 +275,18 @@ export const REQUEST_STATE_MS_MAX = 60 * MINUTE;
 
 /** A bearer token. */
 export const TOKEN_BYTES_MAX = 4 * KIB;
+/** A JWT as bearer token. */
+export const JWT_BYTES_MAX = 8 * KIB;
+/** How far the clocks of an issuer and of this machine may differ. */
+export const JWT_LEEWAY_MS = 1 * MINUTE;
+/** Keys of one issuer. */
+export const JWT_KEY_COUNT_MAX = 64;
 /** An accepted `X-Request-Id`. */
 export const REQUEST_ID_CHARS_MAX = 128;
+/** A request to an authorization server: connection, question and answer. */
+export const CONTROL_MS_MAX = 10 * SECOND;
+/** An answer of an authorization server. */
+export const CONTROL_BYTES_MAX = 256 * KIB;
 /** A request on the admin socket. */
 export const ADMIN_BODY_BYTES_MAX = 64 * KIB;
 /** How long the command line waits for the service's answer on the admin socket. */

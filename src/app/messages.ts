@@ -4,7 +4,7 @@
  * Here the doors meet that may not know each other: a server's credential (auth), its connections (upstream) and the
  * core (gateway). Which requests come this way and which the relay takes is decided in `routes`.
  */
-import { credentialFields } from '../auth/credentials.ts';
+import { outgoingCredential } from '../auth/credentials.ts';
 import type { Sealer } from '../auth/seal.ts';
 import { createGateway } from '../gateway/gateway.ts';
 import { createDownstream, type Downstream } from '../gateway/downstream.ts';
@@ -81,7 +81,7 @@ export function openMessagePath(options: MessagePathOptions): MessagePath {
     onDiag,
     isLazy: options.isLazy === true,
     openPeer(server) {
-      const credential = (): readonly string[] => (server.kind === 'http' ? credentialFields(server.credential) : []);
+      const credential = outgoingCredential(server.kind === 'http' ? server.credential : { type: 'none' }, clock);
       return openPeer(server, { pool, credential, ambientEnv, clock, onDiag, stopMs });
     },
   });

@@ -9,7 +9,7 @@
 import { readFile } from 'node:fs/promises';
 import { request as httpRequest, type IncomingMessage } from 'node:http';
 
-import { credentialFields } from '../auth/credentials.ts';
+import { outgoingCredential } from '../auth/credentials.ts';
 import { PROBE_MS_MAX, PROBE_REPLY_BYTES_MAX } from '../limits.ts';
 import type { HttpServerConfig } from '../model.ts';
 import { VERSION } from './version.ts';
@@ -116,7 +116,7 @@ async function send(server: HttpServerConfig, question: Question, ca: Buffer | u
   const url = new URL(server.url);
   const headers: Record<string, string> = { ...question.headers, 'user-agent': `mcproxy-check/${VERSION}` };
   for (const [name, value] of server.headers) headers[name.toLowerCase()] = value.reveal();
-  const fields = credentialFields(server.credential);
+  const fields = credentialOf(server, question, headers);
   for (let i = 0; i + 1 < fields.length; i += 2) headers[(fields[i] ?? '').toLowerCase()] = fields[i + 1] ?? '';
   if (question.body !== undefined) headers['content-length'] = String(Buffer.byteLength(question.body));
 
@@ -132,6 +132,25 @@ async function send(server: HttpServerConfig, question: Question, ca: Buffer | u
     sent.on('error', failed);
     sent.end(question.body);
   });
+}
+
+function credentialOf(
+  server: HttpServerConfig,
+  { method, body }: Question,
+  headers: Readonly<Record<string, string>>,
+): readonly string[] {
+  const credential = outgoingCredential(server.credential, { wallMs: () => Date.now() });
+  const { pathname, search, protocol, host } = new URL(server.url);
+  const signed = credential.signature?.sign({
+    method,
+    path: pathname,
+    query: search,
+    scheme: protocol === 'https:' ? 'https' : 'http',
+    host,
+    body: Buffer.from(body ?? ''),
+    header: (name) => headers[name],
+  });
+  return [...credential.fields(), ...(signed ?? [])];
 }
 
 /** Reads until the end, the bound, or the first event: a stream need not end. */

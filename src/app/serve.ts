@@ -11,7 +11,7 @@ import type { Duplex } from 'node:stream';
 import { healthReply, type Readiness } from '../admin/health.ts';
 import { isDiscoveryProbe, NO_DISCOVERY } from '../admin/well-known.ts';
 import { challenge, type Authenticated } from '../auth/authenticate.ts';
-import { credentialFields, requireCredential } from '../auth/credentials.ts';
+import { outgoingCredential, requireCredential } from '../auth/credentials.ts';
 import type { Sealer } from '../auth/seal.ts';
 import { ProxyError } from '../errors.ts';
 import { clientIp } from '../http/client-ip.ts';
@@ -195,7 +195,7 @@ function serveOne(exchange: Exchange, chosen: Chosen, here: { snapshot: Snapshot
   const remote: RemoteOptions = {
     server,
     upstream: pool.get(server),
-    credential: () => credentialFields(server.credential),
+    credential: outgoingCredential(server.credential, clock),
     clock,
     onDiag: (level, message, data) => diag[level](message, data),
   };

@@ -1,15 +1,29 @@
 /**
- * What goes out: the header fields that a credential stands for (RFC 6750 §2.1, RFC 7617 §2).
+ * What goes out: the header fields that a credential stands for (RFC 6750 §2.1, RFC 7617 §2), and signatures.
  *
- * The only place where a Secret is revealed on its way to an upstream. Passthrough adds nothing: the relay then
- * leaves the client's own Authorization in place. Where each user brings their own, who has none gets an error that
- * says so, and never somebody else's.
+ * The only place, with the signer, where a Secret is revealed on its way to an upstream. Passthrough adds nothing: the
+ * relay then leaves the client's own Authorization in place. Where each user brings their own, who has none gets an
+ * error that says so, and never somebody else's.
  */
+import { randomUUID } from 'node:crypto';
 import { ProxyError } from '../errors.ts';
-import type { Credential, ServerConfig } from '../model.ts';
+import type { Clock, Credential, OutgoingCredential, ServerConfig } from '../model.ts';
+import { signatureFields, signatureNames } from './signer.ts';
+
+/** What a credential adds to the requests to its server. */
+export function outgoingCredential(credential: Credential, clock: Pick<Clock, 'wallMs'>): OutgoingCredential {
+  if (credential.type !== 'hmac') return { fields: () => credentialFields(credential), signature: undefined };
+  return {
+    fields: () => [],
+    signature: {
+      names: signatureNames(credential.scheme),
+      sign: (request) => signatureFields(credential, request, { wallMs: clock.wallMs(), id: randomUUID() }),
+    },
+  };
+}
 
 /** Flat name-value list to add to an outbound request; the names replace the client's fields of that name. */
-export function credentialFields(credential: Credential): string[] {
+export function credentialFields(credential: Exclude<Credential, { type: 'hmac' }>): string[] {
   switch (credential.type) {
     case 'none':
     case 'passthrough':

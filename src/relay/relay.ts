@@ -9,7 +9,7 @@
  */
 import type { IncomingMessage } from 'node:http';
 
-import { credentialFields, requireCredential } from '../auth/credentials.ts';
+import { outgoingCredential, requireCredential } from '../auth/credentials.ts';
 import type { Sealer } from '../auth/seal.ts';
 import { ProxyError } from '../errors.ts';
 import { pumpBody, takeBody, type RequestBody } from '../http/body.ts';
@@ -20,7 +20,7 @@ import { connectionTokens, HOP_BY_HOP, parseMediaType } from '../text/headers.ts
 import { createEndpointRewriter } from '../text/sse-endpoint.ts';
 import { redirectError } from '../upstream/elsewhere.ts';
 import type { Attempt, Outbound, OutboundBody } from '../upstream/forward.ts';
-import { outboundFields } from '../upstream/outbound.ts';
+import { outboundFields, signing } from '../upstream/outbound.ts';
 import type { HttpUpstream } from '../upstream/pool.ts';
 import { forwardWithRetry } from '../upstream/retry.ts';
 import { announceEndpoint, openEndpoint } from './legacy-endpoint.ts';
@@ -148,21 +148,25 @@ class Relayed {
   }
 
   #outbound(): Outbound {
-    const { exchange, target, body, path } = this.#options;
+    const { exchange, target, context, body, path } = this.#options;
     const { request, entry } = exchange;
     const { server, upstream } = target;
     const extra = server.headers.flatMap(([name, value]) => [name, value.reveal()]);
+    const credential = outgoingCredential(server.credential, context.clock);
+    const method = request.method ?? 'GET';
     const fields = outboundFields({
       rawHeaders: request.rawHeaders,
       connection: request.headers.connection,
       passthrough: server.credential.type === 'passthrough',
-      credential: [...extra, ...credentialFields(server.credential)],
+      credential: [...extra, ...credential.fields()],
+      reserved: credential.signature?.names ?? [],
       host: upstream.host,
       requestId: entry.requestId,
       traceparent: exchange.traceparent,
-      body: bodyFraming(body, request.method ?? ''),
+      body: bodyFraming(body, method),
     });
-    return { serverName: server.name, method: request.method ?? 'GET', path, fields, body: this.#outboundBody() };
+    const outbound = { serverName: server.name, method, path, fields, body: this.#outboundBody() };
+    return { ...outbound, sign: signing(credential, outbound, upstream) };
   }
 
   #outboundBody(): OutboundBody {

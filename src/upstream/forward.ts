@@ -33,6 +33,8 @@ export interface Outbound {
   /** Flat, complete: see `outboundFields`. */
   readonly fields: readonly string[];
   readonly body: OutboundBody;
+  /** Fields made for each attempt anew, such as a signature with its time. A ProxyError fails the attempt. */
+  readonly sign?: (() => readonly string[]) | undefined;
 }
 
 export interface AttemptOptions {
@@ -52,6 +54,17 @@ export interface Attempt {
 
 /** Starts one attempt. */
 export function forward(upstream: HttpUpstream, outbound: Outbound, options: AttemptOptions): Attempt {
+  if (outbound.sign === undefined) return attempt(upstream, outbound, options);
+  try {
+    return attempt(upstream, { ...outbound, fields: [...outbound.fields, ...outbound.sign()] }, options);
+  } catch (error) {
+    if (!(error instanceof ProxyError)) throw error;
+    options.onFailure(error, false);
+    return { abort: () => undefined };
+  }
+}
+
+function attempt(upstream: HttpUpstream, outbound: Outbound, options: AttemptOptions): Attempt {
   const { serverName, body } = outbound;
   let connected = false;
   let settled = false;

@@ -9,20 +9,19 @@
 import type { IncomingMessage } from 'node:http';
 
 import { ProxyError } from '../errors.ts';
-import type { Clock, HttpServerConfig } from '../model.ts';
+import type { Clock, HttpServerConfig, OutgoingCredential } from '../model.ts';
 import type { JsonObject } from '../mcp/waist.ts';
 import { parseMediaType, parseTraceparent } from '../text/headers.ts';
 import { redirectError } from './elsewhere.ts';
-import type { Attempt } from './forward.ts';
-import { outboundFields } from './outbound.ts';
+import type { Attempt, Outbound } from './forward.ts';
+import { outboundFields, signing } from './outbound.ts';
 import type { HttpUpstream } from './pool.ts';
 import { forwardWithRetry } from './retry.ts';
 
 export interface RemoteOptions {
   readonly server: HttpServerConfig;
   readonly upstream: HttpUpstream;
-  /** Flat name-value list, asked for with each request. */
-  credential(): readonly string[];
+  readonly credential: OutgoingCredential;
   readonly clock: Clock;
   /** Texts are constants; what varies is in the data. */
   onDiag(level: 'warn' | 'info', message: string, data?: Readonly<Record<string, unknown>>): void;
@@ -66,19 +65,20 @@ export function askHttp(options: RemoteOptions, ask: HttpAsk): HttpExchange {
   const { server, upstream, clock } = options;
   const { connectMs, firstByteMs, idleMs } = server.timeouts;
   const bytes = ask.message === undefined ? Buffer.alloc(0) : Buffer.from(JSON.stringify(ask.message));
+  const outbound: Outbound = {
+    serverName: server.name,
+    method: ask.method,
+    path: ask.path ?? upstream.url.pathname + upstream.url.search,
+    fields: fieldsOf(options, ask, bytes.length),
+    body: { kind: 'whole', bytes },
+  };
   let rejectAnswer: (error: ProxyError) => void;
   let current: Attempt | undefined;
   const answer = new Promise<HttpAnswer>((resolve, reject) => {
     rejectAnswer = reject;
     const attempt = forwardWithRetry(
       upstream,
-      {
-        serverName: server.name,
-        method: ask.method,
-        path: ask.path ?? upstream.url.pathname + upstream.url.search,
-        fields: fieldsOf(options, ask, bytes.length),
-        body: { kind: 'whole', bytes },
-      },
+      { ...outbound, sign: signing(options.credential, outbound, upstream) },
       {
         clock,
         timeouts: {
@@ -122,7 +122,8 @@ function fieldsOf(remote: RemoteOptions, ask: HttpAsk, bodyBytes: number): strin
     rawHeaders: ['User-Agent', 'mcproxy', ...own, ...ask.fields],
     connection: undefined,
     passthrough: false,
-    credential: [...server.headers.flatMap(([name, value]) => [name, value.reveal()]), ...remote.credential()],
+    credential: [...server.headers.flatMap(([name, value]) => [name, value.reveal()]), ...remote.credential.fields()],
+    reserved: remote.credential.signature?.names ?? [],
     host: upstream.host,
     requestId: undefined,
     traceparent: typeof trace === 'string' && parseTraceparent(trace) ? trace : undefined,

@@ -5,7 +5,7 @@
  * the peer that started it. A replica is not asked again by itself when it cannot be reached: the next one is.
  */
 import type { McpPeer } from '../mcp/waist.ts';
-import type { Clock, HttpServerConfig, ServerConfig, StdioServerConfig } from '../model.ts';
+import type { Clock, HttpServerConfig, OutgoingCredential, ServerConfig, StdioServerConfig } from '../model.ts';
 import type { StopMs } from './child.ts';
 import type { OnDiag } from './conversation.ts';
 import type { RemoteOptions } from './mcp-http.ts';
@@ -19,7 +19,7 @@ import type { PeerState } from './supervisor.ts';
 export interface PeerOptions {
   readonly pool: UpstreamPool;
   /** Flat fields, asked for with each request to a remote server. */
-  credential(): readonly string[];
+  readonly credential: OutgoingCredential;
   /** What commands may inherit a few harmless variables from. */
   readonly ambientEnv: Readonly<Record<string, string | undefined>>;
   /** How long a command has to leave; the default is that of `child`. */
@@ -51,7 +51,7 @@ function remoteReplicas(server: HttpServerConfig, options: PeerOptions): Replica
     const remote: RemoteOptions = {
       server: one,
       upstream,
-      credential: () => options.credential(),
+      credential: options.credential,
       clock,
       onDiag,
     };

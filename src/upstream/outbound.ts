@@ -9,7 +9,10 @@
  */
 import { randomBytes } from 'node:crypto';
 
+import type { OutgoingCredential } from '../model.ts';
 import { connectionTokens, HOP_BY_HOP } from '../text/headers.ts';
+import type { Outbound } from './forward.ts';
+import type { HttpUpstream } from './pool.ts';
 
 export interface OutboundFields {
   /** The client's raw fields, flat; for a request of our own the fields it needs. */
@@ -19,6 +22,8 @@ export interface OutboundFields {
   readonly passthrough: boolean;
   /** Flat; replaces the client's fields of the same name. */
   readonly credential: readonly string[];
+  /** Lower-case names that a signature sets later; the client's fields of these names stay here. */
+  readonly reserved?: readonly string[];
   readonly host: string;
   /** Undefined for a request of our own that belongs to no exchange. */
   readonly requestId: string | undefined;
@@ -76,7 +81,7 @@ function viaMembers(via: string): string[] {
 export function outboundFields(options: OutboundFields): string[] {
   const { rawHeaders, passthrough, credential } = options;
   const named = options.connection === undefined ? [] : connectionTokens(options.connection);
-  const replaced: string[] = [];
+  const replaced: string[] = [...(options.reserved ?? [])];
   for (let i = 0; i < credential.length; i += 2) replaced.push((credential[i] ?? '').toLowerCase());
 
   const fields: string[] = ['Host', options.host];
@@ -96,6 +101,27 @@ export function outboundFields(options: OutboundFields): string[] {
   if (options.body === 'chunked') fields.push('Transfer-Encoding', 'chunked');
   else if (options.body !== 'none') fields.push('Content-Length', String(options.body));
   return fields;
+}
+
+/** How each attempt of a request is signed; undefined where nothing is. @param outbound complete but for that */
+export function signing(
+  { signature }: OutgoingCredential,
+  outbound: Outbound,
+  upstream: HttpUpstream,
+): (() => readonly string[]) | undefined {
+  if (signature === undefined) return undefined;
+  const { method, fields, body } = outbound;
+  const cut = outbound.path.indexOf('?');
+  return () =>
+    signature.sign({
+      method,
+      path: cut === -1 ? outbound.path : outbound.path.slice(0, cut),
+      query: cut === -1 ? '' : outbound.path.slice(cut),
+      scheme: upstream.secure ? 'https' : 'http',
+      host: upstream.host,
+      body: body.kind === 'whole' ? body.bytes : undefined,
+      header: (name) => fields[fields.findIndex((each, at) => at % 2 === 0 && each.toLowerCase() === name) + 1],
+    });
 }
 
 function mayTravel(name: string, passthrough: boolean): boolean {

@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { after, test, type TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { credentialFields } from '../../src/auth/credentials.ts';
+import { outgoingCredential } from '../../src/auth/credentials.ts';
 import { makeSealer } from '../../src/auth/seal.ts';
 import { createGateway } from '../../src/gateway/gateway.ts';
 import type { Gateway, GatewayView } from '../../src/gateway/view.ts';
@@ -47,7 +47,7 @@ async function open(t: TestContext, config: Config): Promise<{ gateway: Gateway;
     onDiag,
     openPeer(server) {
       if (server.kind === 'stdio') return openStdioPeer({ server, ambientEnv: process.env, clock: CLOCK, onDiag });
-      const credential = (): readonly string[] => credentialFields(server.credential);
+      const credential = outgoingCredential(server.credential, CLOCK);
       return openRemotePeer({ server, upstream: pool.get(server), credential, clock: CLOCK, onDiag });
     },
   });

@@ -36,7 +36,13 @@ async function startWorld(t: TestContext, names: readonly string[] = ['a', 'b', 
   let skewMs = 0;
   const clock = { ...CLOCK, monotonicMs: () => performance.now() + skewMs };
   const open = (): ReplicaPeer => {
-    const options = { pool, credential: () => [], ambientEnv: {}, clock, onDiag: () => undefined };
+    const options = {
+      pool,
+      credential: { fields: () => [], signature: undefined },
+      ambientEnv: {},
+      clock,
+      onDiag: () => undefined,
+    };
     const peer = openPeer(server, options) as ReplicaPeer;
     t.after(() => peer.close());
     return peer;
@@ -216,7 +222,7 @@ function openCommand(cleanup: Cleanup, replicas: number): ReplicaPeer {
   const server = stdioServer('tells-who.mjs', { name: 'files', replicas, era: 'legacy' });
   const options = {
     pool: createUpstreamPool(),
-    credential: () => [],
+    credential: { fields: () => [], signature: undefined },
     ambientEnv: process.env,
     clock: CLOCK,
     onDiag: () => undefined,

@@ -57,7 +57,8 @@ verifies('gateway.bridge.verdict', 'an old verdict is used once more while it is
 verifies('gateway.bridge.verdict', 'a credential that is refused says nothing to another user who waits', async (t) => {
   const upstream = await startUpstream(t, { answer: legacy('Bearer alice') });
   const alice = await remoteAt(t, `${upstream.url}/mcp`, { fields: ['Authorization', 'Bearer alice'] });
-  const bob: Remote = { ...alice, server: { ...alice.server }, credential: () => ['Authorization', 'Bearer bob'] };
+  const credential = { fields: () => ['Authorization', 'Bearer bob'], signature: undefined };
+  const bob: Remote = { ...alice, server: { ...alice.server }, credential };
   const [asAlice, asBob] = await Promise.all([isSpoken(alice, 'modern'), isSpoken(bob, 'modern')]);
   assert.equal(asAlice, true, 'unknown: the server itself shall say what is wrong');
   assert.equal(asBob, false);

@@ -48,7 +48,7 @@ export async function remoteAt(cleanup: Cleanup, url: string, spec: RemoteSpec =
   return {
     server,
     upstream: pool.get(server),
-    credential: () => fields,
+    credential: { fields: () => fields, signature: undefined },
     clock: { wallMs: () => Date.now(), monotonicMs: () => performance.now(), random: () => 0.5 },
     onDiag: (level, message, data) => void diags.push({ level, message, data }),
     diags,
