@@ -1,5 +1,5 @@
 /**
- * The README's generated tables: limits from src/limits.ts, errors from src/errors.ts, and the environment variables
+ * The README's generated tables: limits from src/limits*.ts, errors from src/errors.ts, and the environment variables
  * from src/config/environment.ts.
  *
  * `npx tsx build/readme-tables.ts` prints them, with `--write` they replace what stands between
@@ -15,6 +15,8 @@ import * as limits from '../src/limits.ts';
 
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 
+const LIMIT_FILES = ['limits.ts', 'limits-messages.ts'];
+
 /** Each table by its name in the README's markers. */
 export function generateTables(): Record<string, string> {
   return {
@@ -23,7 +25,7 @@ export function generateTables(): Record<string, string> {
       ENVIRONMENT.map(({ name, meaning }) => [`\`${name}\``, meaning]),
     ),
     errors: errorsTable(),
-    limits: limitsTable(readFileSync(join(ROOT, 'src/limits.ts'), 'utf8'), limits),
+    limits: limitsTable(LIMIT_FILES.map((file) => readFileSync(join(ROOT, 'src', file), 'utf8')).join('\n'), limits),
   };
 }
 

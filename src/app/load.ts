@@ -11,6 +11,7 @@ import { homedir, hostname } from 'node:os';
 import { basename, dirname, isAbsolute, join, resolve } from 'node:path';
 
 import { parseConfig } from '../config/parse.ts';
+import { singleUpstreamText } from '../config/single-upstream.ts';
 import type { Config, Problem } from '../model.ts';
 import { readOperatorFile, sha256, type OperatorFile } from './operator-file.ts';
 
@@ -85,6 +86,8 @@ export async function loadConfig(options: LoadOptions): Promise<LoadedConfig> {
     texts.push({ path: file.path, text: file.text, role: planned.role });
     modes.set(file.path, file.mode);
   }
+  const single = texts.length === 0 ? singleUpstreamText(options.env) : undefined;
+  if (single !== undefined) texts.push({ path: resolve('MCP_UPSTREAM_URL'), text: single, role: 'config' });
   const parsed = parseConfig({
     files: texts,
     env: options.env,

@@ -4,9 +4,10 @@
  * Two kinds of scheme: a template, whose text names parts of the request, covers what services of this kind have
  * agreed on; HTTP Message Signatures are RFC 9421 §2.5 with hmac-sha256 (§3.3.3). The same request, time and id give
  * the same fields, so that published vectors can be tested. A repeated attempt is signed anew. Which scheme an
- * upstream wants is configured (`config/signing`). Source: RFC 2104, RFC 9421, RFC 9530; the presets name theirs.
+ * upstream wants is configured (`config/signing-presets`). Source: RFC 2104, RFC 9421, RFC 9530; the presets name theirs.
  */
 import { createHash, createHmac, type Hmac } from 'node:crypto';
+import type { TEMPLATE_PARTS } from '../config/signing-presets.ts';
 import { ProxyError } from '../errors.ts';
 import type { Credential, OutgoingRequest, SigningScheme } from '../model.ts';
 
@@ -25,22 +26,6 @@ type MessageScheme = Extract<SigningScheme, { kind: 'message-signatures' }>;
 
 const UNSIGNED = 'UNSIGNED-PAYLOAD';
 const PART = /\{([a-z0-9_]+)\}/g;
-
-/** Names that a template may hold between braces. */
-export const TEMPLATE_PARTS = [
-  'method',
-  'path',
-  'path_decoded',
-  'query',
-  'host',
-  'timestamp',
-  'id',
-  'key_id',
-  'body',
-  'body_sha256',
-  'body_sha256_base64',
-  'body_sha512',
-] as const;
 
 type TemplatePart = (typeof TEMPLATE_PARTS)[number];
 

@@ -16,6 +16,7 @@ import { showName } from './problems.ts';
 import { readText, type Reading } from './reading.ts';
 import { AUTH, type SERVER } from './schema.ts';
 import { addHeaderSecret, isSecretName } from './secrecy.ts';
+import { decodeSigning, isSigning } from './signing.ts';
 
 export interface CredentialSaid {
   /** Undefined: nothing is said. */
@@ -28,7 +29,7 @@ export interface CredentialSaid {
   readonly at: YamlNode | undefined;
 }
 
-type Type = Credential['type'];
+type Type = Exclude<Credential['type'], 'hmac'>;
 
 interface Parts {
   readonly type: Found<Type> | undefined;
@@ -82,6 +83,7 @@ export function decodeCredential(
   fields: Decoded<typeof SERVER>,
   options: { readonly sound: boolean; readonly lacking: boolean },
 ): CredentialSaid {
+  if (isSigning(reading, fields.auth?.value)) return decodeSigned(reading, fields, fields.auth.value);
   const before = reading.problems.errorCount();
   const parts = readParts(reading, fields, options.lacking);
   const lacks = options.lacking ? lackedBy(parts) : [];
@@ -98,6 +100,18 @@ export function decodeCredential(
     });
   }
   return { credential, headers: parts.plainHeaders, lacks, at };
+}
+
+/** A signature is the whole credential; header fields beside it are sent as they are. */
+function decodeSigned(reading: Reading, fields: Decoded<typeof SERVER>, at: YamlNode): CredentialSaid {
+  const other = fields.token ?? fields.username ?? fields.password;
+  if (other !== undefined) {
+    const text = 'a signature and a token or password contradict each other';
+    reading.problems.error(other.at, { text, fix: 'delete one of the two' });
+  }
+  const headers = readHeaders(reading, fields.headers);
+  for (const [, value] of headers) addHeaderSecret(reading.secrets, value.reveal());
+  return { credential: decodeSigning(reading, at), headers, lacks: [], at };
 }
 
 /** What is named and has no value. Half a user name and password is a mistake, not a wish. */
@@ -145,7 +159,7 @@ function readType(reading: Reading, node: YamlNode): Type | undefined {
   const nearest = text === undefined ? undefined : findNearest(text, Object.keys(TYPES));
   const fix =
     nearest === undefined
-      ? 'write none, bearer, basic, headers or passthrough; a token goes under "token"'
+      ? 'write none, bearer, basic, headers, hmac or passthrough; a token goes under "token"'
       : `did you mean "${nearest}"?`;
   reading.problems.error(node, { text: 'this kind of "auth" is not known', fix });
   return undefined;

@@ -49,6 +49,13 @@ const FILES: readonly EnvironmentRow[] = [
   },
   { name: 'MCP_CREDENTIALS_PATH', meaning: 'The file of users and their credentials, as --tokens.' },
   { name: 'MCP_API_KEYS_PATH', meaning: 'A JSON file of keys: {"KEY": {"client_id": "NAME"}}.' },
+  {
+    name: 'MCP_UPSTREAM_URL',
+    meaning:
+      'Without any file: the one server of a local proxy that signs requests with MCP_API_KEY and MCP_API_SECRET (`auth: {type: hmac}`), on 127.0.0.1:8080 or MCP_LISTEN_ADDR.',
+  },
+  { name: 'MCP_API_KEY', meaning: 'The `key_id` for MCP_UPSTREAM_URL.' },
+  { name: 'MCP_API_SECRET', meaning: 'The `secret` for MCP_UPSTREAM_URL.' },
   { name: 'MCP_USERS_PATH', meaning: 'A further file of users, in the form of tokens.yml.' },
 ];
 

@@ -6,6 +6,7 @@
  */
 import { ENVIRONMENT } from './environment.ts';
 import { AUTH, SERVER, SETTINGS, USER, type Table } from './schema.ts';
+import { SIGNING } from './schema-signing.ts';
 
 const WIDTH = 100;
 
@@ -15,6 +16,7 @@ export function explainConfig(): string {
     section('mcproxy.yml', SETTINGS),
     section('A server: servers.NAME, or users.NAME.servers.NAME', SERVER),
     section('A credential as a map: auth of a server', AUTH),
+    section('A signature: auth of a server with type: hmac', SIGNING),
     section('A user: users.NAME, in tokens.yml', USER),
     ['Environment', '', ...ENVIRONMENT.flatMap(({ name, meaning }) => option(name, [meaning])), ...REFERENCES].join(
       '\n',

@@ -120,8 +120,13 @@ export function signing(
       scheme: upstream.secure ? 'https' : 'http',
       host: upstream.host,
       body: body.kind === 'whole' ? body.bytes : undefined,
-      header: (name) => fields[fields.findIndex((each, at) => at % 2 === 0 && each.toLowerCase() === name) + 1],
+      header: (name) => findField(fields, name),
     });
+}
+
+function findField(fields: readonly string[], name: string): string | undefined {
+  const at = fields.findIndex((each, index) => index % 2 === 0 && each.toLowerCase() === name);
+  return at === -1 ? undefined : fields[at + 1];
 }
 
 function mayTravel(name: string, passthrough: boolean): boolean {

@@ -10,6 +10,7 @@ import { findImports, lineAt, type Source } from './source.ts';
 const FLOOR_OF_ROOM: Readonly<Record<string, number>> = {
   'errors.ts': 0,
   'limits.ts': 0,
+  'limits-messages.ts': 0,
   'model.ts': 0,
   text: 1,
   mcp: 2,

@@ -28,6 +28,8 @@ export interface StartOptions {
   readonly args?: readonly string[];
   /** Anything but these two names is the beginning of a command line. */
   readonly program?: 'source' | 'bundle' | readonly string[];
+  /** Without any file: only the environment says what to do. */
+  readonly bare?: boolean;
   /** Arguments of `node` before the program `source` or `bundle`. */
   readonly nodeArgs?: readonly string[];
 }
@@ -74,8 +76,9 @@ export async function startApp(cleanup: Cleanup, options: StartOptions = {}): Pr
   cleanup.after(async () => void (await Promise.all(started.map(kill))));
   const dir = options.dir ?? makeTempDir(cleanup);
   const defaults = existsSync(join(dir, 'mcproxy.yml')) ? {} : { 'mcproxy.yml': DEFAULT_SETTINGS };
-  writeFiles(dir, { ...defaults, ...options.files });
-  const run = launch(['serve', '--config', dir, ...(options.args ?? [])], { ...options, dir });
+  if (options.bare !== true) writeFiles(dir, { ...defaults, ...options.files });
+  const files = options.bare === true ? [] : ['--config', dir];
+  const run = launch(['serve', ...files, ...(options.args ?? [])], { ...options, dir });
   started.push(run);
 
   const address = await waitFor(

@@ -5,7 +5,7 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { test } from 'node:test';
 import { coversBody, signatureFields, type HmacCredential } from '../../src/auth/signer.ts';
-import { SIGNING_PRESETS, type SigningPreset } from '../../src/config/signing.ts';
+import { SIGNING_PRESETS, type SigningPreset } from '../../src/config/signing-presets.ts';
 import { ProxyError } from '../../src/errors.ts';
 import type { OutgoingRequest, SigningScheme } from '../../src/model.ts';
 import { makeSecret } from '../../src/text/secret.ts';
