@@ -162,6 +162,8 @@ export interface StdioServerConfig extends ServerCommon {
   readonly cwd: string | undefined;
   /** Time for spawn and handshake. */
   readonly startMs: number;
+  /** Clients may tell the command which folders it is to use; they are folders of this machine. */
+  readonly roots: boolean;
   /** Processes that share the work, 1…`REPLICA_COUNT_MAX`. */
   readonly replicas: number;
 }

@@ -209,6 +209,8 @@ const GATEWAY = {
   'files.exposure': 'Rules for what clients see that are wrong or contradict each other are problems with their place.',
   'gateway.isolation.calls': 'Calls of different users never see anything of each other, whatever ids they have.',
   'gateway.isolation.lists': 'A user sees and calls only what is theirs.',
+  'gateway.isolation.roots':
+    'The roots of a client widen what a command may use only where the operator says so, or on a pipe.',
   'gateway.isolation.sessions': 'A session id of another user is 404, like one that never was.',
   'gateway.isolation.cancel': "A cancellation reaches the user's own call only.",
   'gateway.tasks.listen':

@@ -28,10 +28,16 @@ export function narrowConfig(config: Config, { userName, serverName }: Chosen): 
   const user = config.principals.find(({ id }) => id === userName);
   // Bounded by configuration.
   const all = userName === undefined ? config.servers : (user?.servers ?? new Map<string, ServerConfig>());
-  const servers = new Map([...all].filter(([name]) => serverName === undefined || name === serverName));
+  const chosen = [...all].filter(([name]) => serverName === undefined || name === serverName);
+  const servers = new Map(chosen.map(([name, server]) => [name, withRoots(server)]));
   const principal: Principal = { id: userName ?? LOCAL, role: 'user', tokenDigests: [], servers };
   const shutdownGraceMs = Math.min(config.shutdownGraceMs, PIPED_GRACE_MS_MAX);
   return { ...config, shutdownGraceMs, servers, principals: [principal] };
+}
+
+/** The client runs here, as the same user: its folders are those of the commands. */
+function withRoots(server: ServerConfig): ServerConfig {
+  return server.kind === 'stdio' ? { ...server, roots: true } : server;
 }
 
 /** The principal of a narrowed configuration. */

@@ -103,8 +103,8 @@ function partsOf(server: ServerConfig): Record<string, unknown> {
       ca_file: caFile,
     };
   }
-  const { command, args, env, cwd, startMs, replicas } = server;
-  return { ...shared, command, args, env: revealPairs(env), cwd, timeout: startMs, replicas };
+  const { command, args, env, cwd, startMs, roots, replicas } = server;
+  return { ...shared, command, args, env: revealPairs(env), cwd, timeout: startMs, roots, replicas };
 }
 
 function revealCredential(credential: Credential): readonly unknown[] {

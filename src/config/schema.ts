@@ -242,6 +242,12 @@ export const SERVER = {
     unit: 'auto, legacy (up to 2025-11-25) or modern (from 2026-07-28)',
     when: 'Set it when a server answers the question which one it speaks wrongly, or legacy for a command that is silent to it, which delays each start.',
   },
+  roots: {
+    kind: 'flag',
+    default: 'false',
+    unit: 'true or false',
+    when: 'Set true to let clients tell the command which folders of this machine it is to use: many commands take these in place of the folders in args.',
+  },
   replicas: {
     kind: 'count',
     min: 1,

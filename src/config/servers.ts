@@ -333,6 +333,7 @@ function resolveStdio(draft: ServerDraft, ground: Ground): StdioServerConfig | u
     env: mergePairs(base?.env ?? [], fields.env?.value ?? [], (name) => name),
     cwd: fields.cwd?.value ?? base?.cwd,
     startMs: fields.timeout?.value ?? base?.startMs ?? START_MS_DEFAULT,
+    roots: fields.roots?.value ?? base?.roots ?? false,
     replicas: fields.replicas?.value ?? base?.replicas ?? 1,
   };
 }

@@ -174,7 +174,7 @@ function assemble({ server, peer, clock, onDiag }: MemberOptions): Parts {
     ask: () => void conversation.describe().catch(() => undefined),
     onReturn: () => forgetAndTell(parts),
   });
-  const conversation = converse({ peer, use, health, clock, serverName: server.name });
+  const conversation = converse({ peer, use, health, clock, server });
   const catalog = createCatalog({
     from: { serverName: server.name, peer: conversation, onDiag },
     clock,
@@ -186,9 +186,10 @@ function assemble({ server, peer, clock, onDiag }: MemberOptions): Parts {
 }
 
 function converse(
-  parts: Pick<Parts, 'use' | 'health'> & { readonly peer: Peer; readonly clock: Clock; readonly serverName: string },
+  parts: Pick<Parts, 'use' | 'health'> & { readonly peer: Peer; readonly clock: Clock; readonly server: ServerConfig },
 ): Conversation {
-  const { use, health, peer, clock, serverName } = parts;
+  const { use, health, peer, clock, server } = parts;
+  const { name: serverName } = server;
   let card: ServerCard | undefined;
   let askedSinceMs: number | undefined;
   let ended = false;
@@ -219,13 +220,23 @@ function converse(
     },
     call(request, events) {
       if (ended) return { outcome: Promise.resolve(failureOutcome(refusal())), cancel: () => undefined };
-      const inner = peer.call(request, events);
+      const inner = peer.call(askable(request, server), events);
       return { outcome: use.during(inner.outcome), cancel: (reason) => inner.cancel(reason) };
     },
     end() {
       ended = true;
     },
   };
+}
+
+/**
+ * The request as the server may act on it. A client's roots are folders of the client's machine, but a command would take
+ * them for folders of this one, and many use them in place of those that the operator wrote.
+ */
+function askable(request: McpRequest, server: ServerConfig): McpRequest {
+  if (server.kind !== 'stdio' || server.roots || request.clientCapabilities['roots'] === undefined) return request;
+  const { roots: _, ...clientCapabilities } = request.clientCapabilities;
+  return { ...request, clientCapabilities };
 }
 
 function onPeerChange(parts: Parts, event: ChangeEvent): void {

@@ -18,15 +18,20 @@ import { LEGACY_CLIENT_CAPABILITIES } from './legacy-questions.ts';
 export const CLIENT_INFO: JsonObject = { name: 'mcproxy', version: '1' };
 
 /**
- * Makes the handshake; the caller bounds its time.
+ * Makes the handshake; the caller bounds its time. Without `roots` the server is not told that it could ask for them.
  *
  * @throws {ProxyError} UPSTREAM_PROTOCOL when the server refuses or answers a revision that is not known; whatever
  * ended the conversation
  */
-export async function shakeHands(conversation: Conversation, serverName: string): Promise<ServerCard> {
-  let answer = await initialize(conversation, LATEST_LEGACY);
+export async function shakeHands(
+  conversation: Conversation,
+  { serverName, roots }: { readonly serverName: string; readonly roots: boolean },
+): Promise<ServerCard> {
+  const { roots: withheld, ...others } = LEGACY_CLIENT_CAPABILITIES;
+  const capabilities = roots ? { ...others, roots: withheld } : others;
+  let answer = await initialize(conversation, LATEST_LEGACY, capabilities);
   const other = findOtherRevision(answer);
-  if (other !== undefined) answer = await initialize(conversation, other);
+  if (other !== undefined) answer = await initialize(conversation, other, capabilities);
   if (answer.kind === 'failed') throw answer.error;
   if (answer.kind === 'error') throw refused(serverName, `refused the handshake: ${quote(answer.message)}`);
   const card = readCard(answer.result, serverName);
@@ -35,8 +40,8 @@ export async function shakeHands(conversation: Conversation, serverName: string)
   return card;
 }
 
-function initialize(conversation: Conversation, protocolVersion: string): Promise<Answer> {
-  const params = { protocolVersion, capabilities: LEGACY_CLIENT_CAPABILITIES, clientInfo: CLIENT_INFO };
+function initialize(conversation: Conversation, protocolVersion: string, capabilities: JsonObject): Promise<Answer> {
+  const params = { protocolVersion, capabilities, clientInfo: CLIENT_INFO };
   return askOnce(conversation, 'initialize', params);
 }
 

@@ -27,6 +27,8 @@ export interface LegacyPeerOptions {
   readonly timeouts: Timeouts;
   /** Time for opening the channel and the handshake. */
   readonly startMs: number;
+  /** The server may ask for the client's roots. */
+  readonly roots: boolean;
   readonly onDiag: OnDiag;
   readonly open: (events: ChannelEvents) => Promise<PeerChannel>;
 }
@@ -108,7 +110,7 @@ class LegacyPeer implements MortalPeer {
   }
 
   async #open(): Promise<Ready> {
-    const { serverName, startMs, onDiag, open } = this.#options;
+    const { serverName, startMs, roots, onDiag, open } = this.#options;
     const conversation: Conversation = new Conversation({
       serverName,
       onDiag,
@@ -121,7 +123,7 @@ class LegacyPeer implements MortalPeer {
       this.#calls.close();
       this.#end(error);
     });
-    const shaking = shakeHands(conversation, serverName);
+    const shaking = shakeHands(conversation, { serverName, roots });
     const settled = shaking.catch(() => undefined);
     try {
       if (!(await settlesWithin(settled, startMs))) throw lateError(serverName, startMs);

@@ -69,6 +69,7 @@ function openLegacy(options: RemoteOptions, { kind }: RemoteKind): MortalPeer {
     serverName: server.name,
     timeouts: server.timeouts,
     startMs: DETECT_MS_MAX,
+    roots: true,
     onDiag: (level, message, data) => options.onDiag(level, message, data),
     open: async (events) =>
       kind === 'legacy-sse' ? openSseChannel(options, events) : openStreamableChannel(options, events),

@@ -97,7 +97,7 @@ async function beginLife(options: StdioPeerOptions, memory: Memory, spawn: () =>
   const peer =
     verdict.era === 'modern'
       ? openModernChannelPeer({ serverName, timeouts, onDiag, open, card: verdict.card })
-      : openLegacyPeer({ serverName, timeouts, onDiag, open, startMs });
+      : openLegacyPeer({ serverName, timeouts, onDiag, open, startMs, roots: server.roots });
   const card = await peer.describe();
   const era = verdict.era === 'modern' ? 'modern' : 'legacy';
   memory.legacyMs = era === 'legacy' ? (isKnownLegacy ? memory.legacyMs : nowMs) : undefined;

@@ -90,10 +90,11 @@ const app = await startApp(
           alice: {
             token: TOKEN,
             servers: {
-              stdio: { command: process.execPath, args: [EVERYTHING] },
+              stdio: { command: process.execPath, args: [EVERYTHING], roots: true },
               'stdio-modern': {
                 command: process.execPath,
                 args: ['--import', import.meta.resolve('tsx'), FIXTURE, 'stdio'],
+                roots: true,
               },
               sessions: { url: remotes.sessions.url },
               stateless: { url: remotes.stateless.url },

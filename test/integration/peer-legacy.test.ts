@@ -32,6 +32,7 @@ function open(cleanup: Cleanup, server: StdioServerConfig): Opened {
   const peer = openLegacyPeer({
     serverName: server.name,
     timeouts: { connectMs: 5_000, firstByteMs: 20_000, idleMs: 20_000 },
+    roots: true,
     startMs: server.startMs,
     onDiag: (_level, message, data) => diag.push(`${message} ${JSON.stringify(data)}`),
     async open(events) {

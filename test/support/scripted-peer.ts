@@ -169,6 +169,7 @@ export function stdioServer(name: string, more: Partial<StdioServerConfig> = {})
     cwd: undefined,
     startMs: 1_000,
     replicas: 1,
+    roots: true,
     ...more,
   };
 }

@@ -33,6 +33,7 @@ export function stdioServer(script: string, changes: Partial<StdioServerConfig> 
     cwd: undefined,
     startMs: 5_000,
     replicas: 1,
+    roots: true,
     ...changes,
   };
 }

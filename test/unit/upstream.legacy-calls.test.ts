@@ -29,6 +29,7 @@ async function connect(t: TestContext): Promise<{ peer: MortalPeer; channel: Scr
   const peer = openLegacyPeer({
     serverName: 's',
     timeouts: TIMEOUTS,
+    roots: true,
     startMs: 5_000,
     onDiag: () => undefined,
     open: channel.open,

@@ -36,6 +36,7 @@ async function start(t: TestContext, tasks = true): Promise<World> {
   const peer = openLegacyPeer({
     serverName: 's',
     timeouts: { connectMs: 1_000, firstByteMs: 60_000, idleMs: 60_000 },
+    roots: true,
     startMs: 5_000,
     onDiag: () => undefined,
     open: channel.open,
