@@ -117,6 +117,77 @@ export interface ExposureConfig {
   readonly arguments: readonly ArgumentRule[];
 }
 
+/** Where something stands in the operator's files. */
+export interface FilePlace {
+  readonly file: string;
+  /** 1-based. */
+  readonly line: number;
+  readonly column: number;
+}
+
+/** One pattern of the access rules, with what `why` says about it. */
+export interface AccessRule {
+  /** With `*` and `?`, without the `!` of a rule that denies. */
+  readonly pattern: string;
+  /** Whose rule it is: `user alice`, `role support`. */
+  readonly from: string;
+  readonly at: FilePlace | undefined;
+}
+
+export interface AccessFilter {
+  /** Undefined: all that is not denied. */
+  readonly allow: readonly AccessRule[] | undefined;
+  /** Wins over `allow`. */
+  readonly deny: readonly AccessRule[];
+}
+
+/** What a principal may use, from their own rules and those of their roles together; undefined: no rule. */
+export interface AccessConfig {
+  /** Over the names of servers. Applied already to `Principal.servers`; here to say why. */
+  readonly servers: AccessFilter;
+  /** Over names as in the merged catalog: `server__tool`. */
+  readonly tools: AccessFilter | undefined;
+  readonly prompts: AccessFilter | undefined;
+  /** Over URIs, and over the texts of URI templates, as the servers have them. */
+  readonly resources: AccessFilter | undefined;
+}
+
+/** So many in so much time; undefined: no limit. */
+export interface Rate {
+  readonly count: number;
+  readonly perMs: number;
+}
+
+export interface Limit {
+  readonly rate: Rate | undefined;
+  /** How many may come at once after a pause. */
+  readonly burst: number | undefined;
+  /** Calls in progress at once; undefined: no limit. */
+  readonly concurrent: number | undefined;
+}
+
+/** A limit that all tools share whose names match the pattern. */
+export interface ToolLimit extends Limit {
+  readonly pattern: string;
+}
+
+export interface LimitsConfig extends Limit {
+  /** The first pattern that matches counts. */
+  readonly tools: readonly ToolLimit[];
+}
+
+/** What a token has besides its digest. */
+export interface TokenTerms {
+  readonly label: string | undefined;
+  /** Valid from this instant on, ms since the epoch. */
+  readonly notBeforeMs: number | undefined;
+  /** Not valid any more from this instant on. */
+  readonly expiresMs: number | undefined;
+  /** CIDR blocks it may come from; empty: anywhere. */
+  readonly networks: readonly string[];
+  readonly at: FilePlace | undefined;
+}
+
 interface ServerCommon {
   /** `[A-Za-z0-9_-]{1,32}`, the first path segment of its URL. */
   readonly name: string;
@@ -136,6 +207,10 @@ interface ServerCommon {
    * `headers.X-Api-Key`. While there is any nothing goes to the server.
    */
   readonly lacks: readonly string[];
+  /** For all who use it together; tools by their own names. */
+  readonly limits?: LimitsConfig | undefined;
+  /** For the one user whose entry this is, besides `limits`. */
+  readonly ownLimits?: LimitsConfig | undefined;
 }
 
 export interface HttpServerConfig extends ServerCommon {
@@ -147,6 +222,7 @@ export interface HttpServerConfig extends ServerCommon {
   readonly credential: Credential;
   /** Where the credential came from, for `why` and `check`: `user`, `shared` or `none`. */
   readonly credentialFrom: 'user' | 'shared' | 'none';
+  readonly credentialAt?: FilePlace | undefined;
   /** Extra headers that are no credential. */
   readonly headers: readonly (readonly [name: string, value: Secret])[];
   /** PEM file of a private CA; undefined means the system's. */
@@ -177,6 +253,14 @@ export interface Principal {
   /** Lower-case hex SHA-256 of each token; empty for `auth: none`. */
   readonly tokenDigests: readonly string[];
   readonly servers: ReadonlyMap<string, ServerConfig>;
+  /** Of those tokens that have more than their digest, by digest. */
+  readonly tokenTerms?: ReadonlyMap<string, TokenTerms>;
+  /** Names of the roles whose rules they have, besides `role`. */
+  readonly roles?: readonly string[];
+  /** Absent: all that the servers offer. */
+  readonly access?: AccessConfig;
+  /** Tools by their names in the merged catalog. Absent: no limit. */
+  readonly limits?: LimitsConfig;
 }
 
 export type LogParams = 'none' | 'keys' | 'full';
@@ -198,6 +282,8 @@ export interface Config {
   /** All servers as written under `servers:`, in order, with the shared credential. */
   readonly servers: ReadonlyMap<string, ServerConfig>;
   readonly principals: readonly Principal[];
+  /** Of every user of whom nothing else is said, who then has this very object. */
+  readonly userLimits?: LimitsConfig;
   readonly log: LogConfig;
   readonly bodyBytesMax: number;
   readonly heartbeatMs: number;

@@ -45,3 +45,10 @@ export function passesGlobs(
 export function isGlob(text: string): boolean {
   return /[*?]/.test(text);
 }
+
+/** Whether something that begins with `text` can match the pattern. */
+export function mayBegin(pattern: string, text: string): boolean {
+  const literal = /^[^*?]*/.exec(pattern)?.[0] ?? '';
+  if (literal.length === pattern.length) return pattern.startsWith(text);
+  return literal.startsWith(text) || text.startsWith(literal);
+}
