@@ -4,7 +4,7 @@
  * Secrets are compared by value and named by what they are for ("credential for github changed"). A change of a shared
  * server is told once, at the server, and not again for everybody who uses it.
  */
-import type { Config, Credential, Principal, ServerConfig } from '../model.ts';
+import type { AccessFilter, AccessRule, Config, Credential, Principal, ServerConfig } from '../model.ts';
 import type { Pair } from './decode.ts';
 
 export interface ConfigDiff {
@@ -88,11 +88,11 @@ function changedParts(old: ServerConfig, now: ServerConfig): string[] {
 
 /** Everything that makes a server what it is, comparable; the result holds secrets and stays in this file. */
 function partsOf(server: ServerConfig): Record<string, unknown> {
-  const { kind, transport, timeouts, retries, era, share, idleMs, lacks, exposure } = server;
+  const { kind, transport, timeouts, retries, era, share, idleMs, lacks, exposure, limits, ownLimits } = server;
   const { prefix, tools, prompts, resources, rename, describe, arguments: rules } = exposure;
   const shown = { prefix, tools: { ...tools, rename, describe, rules }, prompts, resources };
   const reach = { era, share, idle: idleMs, 'what each user brings': lacks };
-  const shared = { kind, transport, timeouts, retries, ...reach, ...shown };
+  const shared = { kind, transport, timeouts, retries, limits: [limits, ownLimits], ...reach, ...shown };
   if (server.kind === 'http') {
     const { url, otherUrls, credential, headers, caFile } = server;
     return {
@@ -124,10 +124,11 @@ interface Seen {
 }
 
 function changedAccess(old: Seen, now: Seen): string[] {
-  const tokens = (seen: Seen): string => seen.user.tokenDigests.toSorted().join();
+  const tokens = (seen: Seen): string => tokensOf(seen.user);
   const parts = [
     ...(old.user.role === now.user.role ? [] : [`role is ${now.user.role} now`]),
     ...(tokens(old) === tokens(now) ? [] : ['token changed']),
+    ...changedRules(old, now),
   ];
   // Somebody who may use all servers is not worth a line for each.
   if (old.user.servers === old.config.servers && now.user.servers === now.config.servers) return parts;
@@ -142,6 +143,29 @@ function changedAccess(old: Seen, now: Seen): string[] {
     }
   }
   return parts;
+}
+
+/** Comparable, with the terms on which each is good; where they stand is no difference. */
+function tokensOf({ tokenDigests, tokenTerms }: Principal): string {
+  return JSON.stringify(tokenDigests.toSorted().map((digest) => [digest, { ...tokenTerms?.get(digest), at: null }]));
+}
+
+/** Servers are told one by one. */
+function changedRules({ user: old, config: before }: Seen, { user: now, config: after }: Seen): string[] {
+  const kinds = ['tools', 'prompts', 'resources'] as const;
+  const changed = kinds.filter((kind) => rulesText(old.access?.[kind]) !== rulesText(now.access?.[kind]));
+  const isDefault = old.limits === before.userLimits && now.limits === after.userLimits;
+  const isSame = isDefault || JSON.stringify(old.limits) === JSON.stringify(now.limits);
+  const limits = isSame ? [] : ['limits changed'];
+  return [...changed.map((kind) => `rules for ${kind} changed`), ...limits];
+}
+
+function rulesText(filter: AccessFilter | undefined): string {
+  return JSON.stringify([filter?.allow, filter?.deny].map(patternsOf));
+}
+
+function patternsOf(rules: readonly AccessRule[] | undefined): readonly string[] | undefined {
+  return rules?.map(({ pattern }) => pattern).toSorted();
 }
 
 function isShared(seen: Seen, server: ServerConfig): boolean {
@@ -173,6 +197,7 @@ function settingsOf(config: Config): Record<string, unknown> {
     shutdown_grace: config.shutdownGraceMs,
     heartbeat: config.heartbeatMs,
     'limits.body': config.bodyBytesMax,
+    limits: config.userLimits,
     'log.file': config.log.file,
     'log.params': config.log.params,
     'log.on_failure': config.log.onFailure,

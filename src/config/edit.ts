@@ -23,23 +23,34 @@ import {
 } from './edit-text.ts';
 import { showName } from './problems.ts';
 import { isNothing } from './reading.ts';
+import { renderShape, renderToken, tokenShape, type TokenEntry } from './token-entry.ts';
 import { isUserName } from './users.ts';
 
 export interface NewUser {
   readonly name: string;
-  /** `sha256:` and 64 hex digits. */
-  readonly tokenDigest: string;
-  readonly role?: 'user' | 'admin';
-  /** Undefined or `*` means all servers. */
+  readonly token: TokenEntry;
+  readonly role?: string;
+  /** Undefined or `*` means all servers, an empty list what the role says. */
   readonly servers?: readonly string[];
 }
 
 export interface ListedUser {
   readonly name: string;
   readonly role: string;
+  /** Further roles; `role` may be one too. */
+  readonly roles: readonly string[];
   readonly tokenCount: number;
+  /** What is written of each besides the token itself. */
+  readonly tokens: readonly ListedToken[];
   /** `*` among them means all servers. */
   readonly servers: readonly string[];
+}
+
+export interface ListedToken {
+  readonly label: string | null;
+  readonly expires: string | null;
+  readonly not_before: string | null;
+  readonly networks: readonly string[];
 }
 
 /**
@@ -54,7 +65,7 @@ export function addUser(text: string, user: NewUser): string {
   const users = root === undefined ? undefined : findPair(root, 'users');
   if (users?.value.kind === 'map' && findPair(users.value, user.name) !== undefined) {
     throw refusal(
-      `the user ${showName(user.name)} exists already: \`mcproxy token rotate\` replaces a token, \`mcproxy token revoke\` removes a user`,
+      `the user ${showName(user.name)} exists already: \`mcproxy token add\` with --label adds a token, \`mcproxy token rotate\` replaces all, \`mcproxy token revoke\` removes the user`,
     );
   }
   const shape = shapeOfUser(user);
@@ -66,6 +77,13 @@ export function addUser(text: string, user: NewUser): string {
   ]);
   if (users === undefined) after.push(['users', { map: [[user.name, shape]] }]);
   return checked(insertUser(text, { root, users }, user), { map: after });
+}
+
+/** Whether there is a user of that name. @throws {ProxyError} CONFIG_INVALID when the text has problems */
+export function hasUser(text: string, name: string): boolean {
+  const root = parse(text);
+  const users = root === undefined ? undefined : findPair(root, 'users')?.value;
+  return users?.kind === 'map' && findPair(users, name) !== undefined;
 }
 
 /**
@@ -87,17 +105,20 @@ export function removeUser(text: string, name: string): string {
  *
  * @throws {ProxyError} CONFIG_INVALID when there is no such user or the text cannot be edited safely
  */
-export function replaceToken(text: string, name: string, tokenDigest: string): string {
+export function replaceToken(text: string, name: string, entry: TokenEntry): string {
+  const { pair } = findUser(text, name);
+  return checked(putToken(text, pair, entry), userShape(text, name, tokenShape(entry)));
+}
+
+/** What the file means with `token` as the tokens of a user. */
+export function userShape(text: string, name: string, token: Shape): Shape {
   const { root, users, pair } = findUser(text, name);
-  const user = pair.value;
-  const fields = user.kind === 'map' ? pairsOf(user) : [];
-  const known = fields.some(([field]) => field === 'token');
-  const changed = known
-    ? fields.map(([field, value]) => [field, field === 'token' ? tokenDigest : value] as const)
-    : [['token', tokenDigest] as const, ...fields];
+  const fields = pair.value.kind === 'map' ? pairsOf(pair.value) : [];
+  const changed = fields.some(([field]) => field === 'token')
+    ? fields.map(([field, value]) => [field, field === 'token' ? token : value] as const)
+    : [['token', token] as const, ...fields];
   const list = pairsOf(users).map(([other, value]) => [other, other === name ? { map: changed } : value] as const);
-  const shape: Shape = { map: pairsOf(root).map(([key, value]) => [key, key === 'users' ? { map: list } : value]) };
-  return checked(putToken(text, pair, tokenDigest), shape);
+  return { map: pairsOf(root).map(([key, value]) => [key, key === 'users' ? { map: list } : value]) };
 }
 
 /**
@@ -113,13 +134,27 @@ export function listUsers(text: string): ListedUser[] {
     const field = (key: string): YamlNode | undefined =>
       value.kind === 'map' ? findPair(value, key)?.value : undefined;
     const role = field('role');
+    const token = field('token');
+    const tokens = token === undefined || isNothing(token) ? [] : token.kind === 'seq' ? token.items : [token];
     return {
       name,
       role: role?.kind === 'scalar' && role.value !== null ? String(role.value) : 'user',
-      tokenCount: wordsOf(field('token')).length,
+      roles: wordsOf(field('roles')),
+      tokenCount: tokens.length,
+      tokens: tokens.map(listToken),
       servers: wordsOf(field('servers')),
     };
   });
+}
+
+function listToken(node: YamlNode): ListedToken {
+  const words = (key: string): string[] => wordsOf(node.kind === 'map' ? findPair(node, key)?.value : undefined);
+  return {
+    label: words('label')[0] ?? null,
+    expires: words('expires')[0] ?? null,
+    not_before: words('not_before')[0] ?? null,
+    networks: words('networks'),
+  };
 }
 
 function parse(text: string): YamlMap | undefined {
@@ -134,7 +169,7 @@ function parse(text: string): YamlMap | undefined {
   return root;
 }
 
-function findUser(text: string, name: string): { root: YamlMap; users: YamlMap; pair: YamlPair } {
+export function findUser(text: string, name: string): { root: YamlMap; users: YamlMap; pair: YamlPair } {
   const root = parse(text);
   const users = root === undefined ? undefined : findPair(root, 'users')?.value;
   const pair = users?.kind === 'map' ? findPair(users, name) : undefined;
@@ -165,21 +200,22 @@ function insertUser(
   return insertLines(bare, users.key.end, blockUser(user, indentOf(root) + STEP));
 }
 
-function putToken(text: string, user: YamlPair, digest: string): string {
+function putToken(text: string, user: YamlPair, entry: TokenEntry): string {
+  const plain = renderToken(entry, 'yaml');
   if (user.value.kind !== 'map') {
     if (!isNothing(user.value)) throw refusal(`the user ${showName(user.name)} is not a map`);
     const indent = `${' '.repeat(user.key.column - 1)}${STEP}`;
     return insertLines(text.slice(0, user.value.start) + text.slice(user.value.end), user.key.end, [
-      `${indent}token: ${digest}`,
+      `${indent}token: ${plain}`,
     ]);
   }
   const pair = findPair(user.value, 'token');
-  const quoted = user.value.flow ? `"${digest}"` : digest;
+  const quoted = user.value.flow ? renderToken(entry, 'json') : plain;
   if (pair !== undefined)
     return `${text.slice(0, pair.key.end)}: ${quoted}${text.slice(endOf(pair.value, pair.key.end + 1))}`;
   const first = user.value.pairs[0]?.key.start ?? user.value.start + 1;
   if (!user.value.flow)
-    return `${text.slice(0, first)}token: ${digest}${newline(text)}${indentOf(user.value)}${text.slice(first)}`;
+    return `${text.slice(0, first)}token: ${plain}${newline(text)}${indentOf(user.value)}${text.slice(first)}`;
   const separator = user.value.pairs.length === 0 ? '' : ', ';
   return `${text.slice(0, first)}"token": ${quoted}${separator}${text.slice(first)}`;
 }
@@ -188,21 +224,23 @@ function blockUser(user: NewUser, indent: string): string[] {
   const inner = indent + STEP;
   return [
     `${indent}${quoteIfNeeded(user.name)}:`,
-    `${inner}token: ${user.tokenDigest}`,
-    ...(user.role === undefined ? [] : [`${inner}role: ${user.role}`]),
-    `${inner}servers: ${isAll(user) ? '"*"' : `[${(user.servers ?? []).map(quoteIfNeeded).join(', ')}]`}`,
+    `${inner}token: ${renderToken(user.token, 'yaml')}`,
+    ...(user.role === undefined ? [] : [`${inner}role: ${quoteIfNeeded(user.role)}`]),
+    ...(user.servers?.length === 0
+      ? []
+      : [`${inner}servers: ${isAll(user) ? '"*"' : `[${(user.servers ?? []).map(quoteIfNeeded).join(', ')}]`}`]),
   ];
 }
 
 function flowUser(user: NewUser): string {
-  const role = user.role === undefined ? {} : { role: user.role };
-  const entry = JSON.stringify({ token: user.tokenDigest, ...role, servers: isAll(user) ? '*' : user.servers });
-  return `${JSON.stringify(user.name)}: ${entry.replaceAll(/([:,])(?=["[])/g, '$1 ')}`;
+  return `${JSON.stringify(user.name)}: ${renderShape(shapeOfUser(user), 'json')}`;
 }
 
 function shapeOfUser(user: NewUser): Shape {
   const role: [string, Shape][] = user.role === undefined ? [] : [['role', user.role]];
-  return { map: [['token', user.tokenDigest], ...role, ['servers', isAll(user) ? '*' : (user.servers ?? [])]] };
+  const servers: [string, Shape][] =
+    user.servers?.length === 0 ? [] : [['servers', isAll(user) ? '*' : (user.servers ?? [])]];
+  return { map: [['token', tokenShape(user.token)], ...role, ...servers] };
 }
 
 function isAll(user: NewUser): boolean {

@@ -5,6 +5,7 @@
  * commas. Then the names that people's deployments already use. The order, weakest first: files, the MCP_ names,
  * MCPROXY_ names, command line. An empty variable counts as not set, as Compose files pass it.
  */
+import type { ApiKey } from './api-keys.ts';
 import type { Address } from './kinds.ts';
 import { READERS } from './kinds.ts';
 import { decodeText, expectation, type Values } from './decode.ts';
@@ -36,19 +37,17 @@ export interface Outside {
   readonly resolvePath: (path: string) => string;
 }
 
-/** A key of MCP_API_KEYS: whoever sends it is `client`. */
-export interface ApiKey {
-  readonly key: string;
-  readonly client: string;
-}
-
 const FILES: readonly EnvironmentRow[] = [
   {
     name: 'MCP_CONFIG_PATH',
     meaning: 'The configuration file, or a directory with mcproxy.yml and tokens.yml, as --config.',
   },
   { name: 'MCP_CREDENTIALS_PATH', meaning: 'The file of users and their credentials, as --tokens.' },
-  { name: 'MCP_API_KEYS_PATH', meaning: 'A JSON file of keys: {"KEY": {"client_id": "NAME"}}.' },
+  {
+    name: 'MCP_API_KEYS_PATH',
+    meaning:
+      'A JSON file of keys: {"KEY": {"client_id": "NAME", "scopes": ["*"]}}; a scope is *, SERVER or SERVER:TOOL.',
+  },
   {
     name: 'MCP_UPSTREAM_URL',
     meaning:
@@ -56,7 +55,10 @@ const FILES: readonly EnvironmentRow[] = [
   },
   { name: 'MCP_API_KEY', meaning: 'The `key_id` for MCP_UPSTREAM_URL.' },
   { name: 'MCP_API_SECRET', meaning: 'The `secret` for MCP_UPSTREAM_URL.' },
-  { name: 'MCP_USERS_PATH', meaning: 'A further file of users, in the form of tokens.yml.' },
+  {
+    name: 'MCP_USERS_PATH',
+    meaning: 'A further file of users, in the form of tokens.yml, or {"NAME": {"allowed_tools": ["SERVER_TOOL"]}}.',
+  },
 ];
 
 const NAMES_IN_USE: readonly EnvironmentRow[] = [
@@ -128,7 +130,7 @@ export function readApiKeys(outside: Outside): ApiKey[] {
         text: `entry ${index + 1} of MCP_API_KEYS is not KEY:NAME and is ignored`,
         fix: 'write KEY:NAME,KEY:NAME',
       });
-    } else if (isUserName(client)) keys.push({ key, client });
+    } else if (isUserName(client)) keys.push({ key, client, scopes: undefined, reading: undefined });
     else {
       const text = `the name in entry ${index + 1} of MCP_API_KEYS${isPlainName(client) ? `, "${client}",` : ''} cannot be the name of a user`;
       outside.problems.error(undefined, { text, fix: 'use the characters A-Z a-z 0-9 . _ @ -' });

@@ -5,8 +5,10 @@
  * something else than the decoder does.
  */
 import { ENVIRONMENT } from './environment.ts';
-import { AUTH, SERVER, SETTINGS, USER, type Table } from './schema.ts';
+import { AUTH, SERVER, SETTINGS, type Table } from './schema.ts';
+import { TOOL_LIMIT } from './schema-limits.ts';
 import { SIGNING } from './schema-signing.ts';
+import { ROLE, TOKEN, USER } from './schema-users.ts';
 
 const WIDTH = 100;
 
@@ -18,6 +20,9 @@ export function explainConfig(): string {
     section('A credential as a map: auth of a server', AUTH),
     section('A signature: auth of a server with type: hmac', SIGNING),
     section('A user: users.NAME, in tokens.yml', USER),
+    section('A role: roles.NAME, in tokens.yml', ROLE),
+    section('A token as a map: token of a user', TOKEN),
+    section('A limit of tools: limits.tools.PATTERN', TOOL_LIMIT),
     ['Environment', '', ...ENVIRONMENT.flatMap(({ name, meaning }) => option(name, [meaning])), ...REFERENCES].join(
       '\n',
     ),

@@ -5,13 +5,17 @@
  * kind; ranges are the schema's. Nothing here touches the network: names are checked for their shape only.
  */
 import { GLOB_CHARS_MAX, SERVER_NAME_CHARS_MAX } from '../limits.ts';
+import type { Rate } from '../model.ts';
 import { parseDuration } from '../text/duration.ts';
+import { parseInstant } from '../text/instant.ts';
 
 /** What `listen` says; a part that is not written is undefined. */
 export interface Address {
   readonly host: string | undefined;
   readonly port: number | undefined;
 }
+
+const INSTANT = 'a day such as 2027-01-31, or a time such as 2027-01-31T18:00:00Z';
 
 export const READERS = {
   text: { read: (text: string): string | undefined => text, expects: 'a text' },
@@ -29,6 +33,9 @@ export const READERS = {
   glob: { read: readGlob, expects: `a pattern of 1 to ${GLOB_CHARS_MAX} characters, such as read_* or "*"` },
   label: { read: readLabel, expects: `up to ${SERVER_NAME_CHARS_MAX} characters A-Z a-z 0-9 _ -, or ""` },
   block: { read: readBlock, expects: 'an address or CIDR block, such as 10.0.0.0/8' },
+  rate: { read: readRate, expects: 'a number of calls in a time, such as 60/min, 5/s or 1000/h; or off' },
+  start: { read: (text: string): number | undefined => parseInstant(text, 'start'), expects: INSTANT },
+  end: { read: (text: string): number | undefined => parseInstant(text, 'end'), expects: INSTANT },
 } as const;
 
 export type ScalarKind = keyof typeof READERS;
@@ -60,6 +67,29 @@ const SIZE_UNITS = new Map([
   ['gib', 1024 ** 3],
   ['gb', 1000 ** 3],
 ]);
+
+const RATE_UNITS = new Map([
+  ['s', 1_000],
+  ['sec', 1_000],
+  ['second', 1_000],
+  ['m', 60_000],
+  ['min', 60_000],
+  ['minute', 60_000],
+  ['h', 3_600_000],
+  ['hour', 3_600_000],
+  ['d', 86_400_000],
+  ['day', 86_400_000],
+]);
+
+/** `off` is no limit, also where another place sets one. */
+function readRate(text: string): Rate | 'off' | undefined {
+  const trimmed = text.trim().toLowerCase();
+  if (trimmed === 'off') return 'off';
+  const match = /^(\d{1,9})\s*\/\s*([a-z]+)$/.exec(trimmed);
+  const perMs = RATE_UNITS.get(match?.[2] ?? '');
+  const count = Number(match?.[1]);
+  return perMs === undefined || count === 0 ? undefined : { count, perMs };
+}
 
 function readFlag(text: string): boolean | undefined {
   return FLAGS.get(text.trim().toLowerCase());

@@ -8,15 +8,19 @@
  */
 import { BODY_BYTES_MAX, CONFIG_BYTES_MAX, HEARTBEAT_MS_DEFAULT, PRINCIPAL_COUNT_MAX } from '../limits.ts';
 import { SERVER_COUNT_MAX, SHUTDOWN_GRACE_MS_DEFAULT } from '../limits.ts';
-import type { Config, Principal, Problem, ServerConfig } from '../model.ts';
+import type { Config, Principal, Problem, ServerConfig, ToolLimit } from '../model.ts';
 import { parseYaml, type YamlNode } from '../text/yaml.ts';
+import { addGrants, grantsOf, readKeyFile, type ApiKey } from './api-keys.ts';
 import { own } from './decode.ts';
-import { applyEnvironment, readApiKeys, type ApiKey, type Overrides, type Settings } from './environment.ts';
+import { applyEnvironment, readApiKeys, type Overrides, type Settings } from './environment.ts';
+import { decodeToolLimits } from './limits.ts';
 import { collectProblems, shownName, showName, type FileProblems, type ProblemList } from './problems.ts';
 import { collectSecrets, readText, type Reading, type SecretList } from './reading.ts';
 import { decodeServer, resolveServer } from './servers.ts';
 import { classifyTokens, KNOWN_KEYS, readConfigFile, readTokensFile, type ServerEntry } from './spellings.ts';
-import { ANONYMOUS, decodeUsers, isUserName, resolveUsers, type Known, type UserDraft } from './users.ts';
+import { ANONYMOUS, decodeRoles, decodeUsers, defaultLimits, plainUser, resolveUsers } from './users.ts';
+import type { Known, RoleDraft, UserDraft } from './users.ts';
+import { readWhitelist, resolveWhitelists, type Whitelist } from './whitelist.ts';
 
 export interface SourceFile {
   readonly path: string;
@@ -53,7 +57,10 @@ interface Desk {
   readonly variables: Map<string, string>;
   readonly servers: ServerEntry[];
   readonly users: UserDraft[];
+  readonly roles: Map<string, RoleDraft>;
   readonly keys: ApiKey[];
+  readonly whitelists: Whitelist[];
+  readonly toolLimits: ToolLimit[];
 }
 
 interface Document {
@@ -71,7 +78,10 @@ export function parseConfig(input: ParseInput): ParseResult {
     variables: new Map(),
     servers: [],
     users: [],
+    roles: new Map(),
     keys: [],
+    whitelists: [],
+    toolLimits: [],
   };
   const outsideProblems = desk.problems.forFile('environment and command line', '', KNOWN_KEYS);
   const documents = input.files.flatMap((file) => openFile(desk, file) ?? []);
@@ -86,10 +96,10 @@ export function parseConfig(input: ParseInput): ParseResult {
   };
   const settings = applyEnvironment(fromFiles, outside, input.overrides);
   desk.keys.push(...readApiKeys(outside));
-  const known = resolveShared(desk, settings);
-  const users = withApiKeys(desk, makeReading(desk, { path: 'environment', text: '' }, outsideProblems));
+  const known = resolveKnown(desk, settings);
+  const users = withApiKeys(desk, known, makeReading(desk, { path: 'environment', text: '' }, outsideProblems));
   const principals = resolveUsers(users, known);
-  const config = assemble(desk, { settings, servers: known.servers, principals });
+  const config = assemble(desk, { settings, known, principals });
   for (const entry of desk.servers) reportLacking(entry, config);
   const sound = documents.length > 0 && desk.problems.errorCount() === 0;
   const problemsOfAll = documents[0]?.reading.problems ?? outsideProblems;
@@ -142,20 +152,30 @@ function readDocument(desk: Desk, document: Document): Settings {
     const { settings, servers, users } = readConfigFile(reading, root);
     desk.servers.push(...servers);
     if (users !== undefined) desk.users.push(...decodeUsers(reading, users, sha256));
+    if (settings.roles !== undefined) addRoles(desk, decodeRoles(reading, settings.roles));
+    const tools = settings['limits.tools'];
+    if (tools !== undefined) desk.toolLimits.push(...decodeToolLimits(reading, tools));
     return settings;
   }
-  if (isTokens(document, 'api-keys')) readKeyFile(desk, document);
-  if (isTokens(document, 'whitelist')) {
-    reading.problems.warning(root, {
-      text: 'this list of clients and their tools is ignored; it restricts nobody',
-      fix: 'write users with "servers" as in tokens.yml',
-    });
-  }
+  if (isTokens(document, 'api-keys')) desk.keys.push(...readKeyFile(reading, root));
+  if (isTokens(document, 'whitelist')) desk.whitelists.push(...readWhitelist(reading, root));
   if (isTokens(document, 'users')) {
-    const users = readTokensFile(reading, root);
+    const { users, roles } = readTokensFile(reading, root);
+    if (roles !== undefined) addRoles(desk, decodeRoles(reading, roles));
     if (users !== undefined) desk.users.push(...decodeUsers(reading, users, sha256));
   }
   return {};
+}
+
+function addRoles({ roles }: Desk, drafts: readonly RoleDraft[]): void {
+  for (const draft of drafts) {
+    if (roles.has(draft.name))
+      draft.reading.problems.error(draft.at, {
+        text: `the role ${showName(draft.name)} is defined twice`,
+        fix: 'merge the two',
+      });
+    roles.set(draft.name, draft);
+  }
 }
 
 function readVariables(desk: Desk, { reading, root }: Document): void {
@@ -165,22 +185,8 @@ function readVariables(desk: Desk, { reading, root }: Document): void {
   }
 }
 
-function readKeyFile(desk: Desk, { reading, root }: Document): void {
-  for (const { name: key, value } of root.kind === 'map' ? root.pairs : []) {
-    desk.secrets.add(key);
-    const node = value.kind === 'map' ? value.pairs.find((pair) => pair.name === 'client_id')?.value : undefined;
-    const client = node === undefined ? undefined : readText(reading, node, 'open');
-    if (client !== undefined && isUserName(client)) desk.keys.push({ key, client });
-    else
-      reading.problems.error(node, {
-        text: 'this "client_id" cannot be the name of a user',
-        fix: 'use the characters A-Z a-z 0-9 . _ @ -',
-      });
-  }
-}
-
 /** The shared servers; those that are wrong stay known by name, so that no user is told that they do not exist. */
-function resolveShared(desk: Desk, defaults: Settings): Known {
+function resolveKnown(desk: Desk, defaults: Settings): Known {
   const servers = new Map<string, ServerConfig>();
   const broken = new Set<string>();
   for (const entry of desk.servers) {
@@ -197,46 +203,65 @@ function resolveShared(desk: Desk, defaults: Settings): Known {
     if (server === undefined) broken.add(name);
     else servers.set(name, server);
   }
-  return { servers, broken, defaults };
+  const limits = {
+    rate: defaults['limits.rate'],
+    burst: defaults['limits.burst'],
+    concurrent: defaults['limits.concurrent'],
+    tools: desk.toolLimits,
+  };
+  const whitelists = resolveWhitelists(desk.whitelists, servers);
+  return { servers, broken, defaults, roles: desk.roles, limits, whitelists };
 }
 
-/** Adds the keys: to the user of that name, or as a new one who may use all servers. */
-function withApiKeys(desk: Desk, reading: Reading): UserDraft[] {
+/** Adds the keys: to the user of that name, or as a new one who may use what the scopes of the key say. */
+function withApiKeys(desk: Desk, known: Known, reading: Reading): UserDraft[] {
   const users = [...desk.users];
   const places = new Map(users.map((user, index) => [user.name, index]));
-  for (const { key, client } of desk.keys) {
+  const fromKeys = new Set<string>();
+  for (const one of desk.keys) {
+    const { key, client } = one;
     const index = places.get(client) ?? users.length;
-    const user = users[index] ?? {
-      name: client,
-      at: undefined,
-      reading,
-      role: 'user',
-      tokens: [],
-      all: true,
-      servers: [],
-    };
+    const granted = grantsOf(one, known.servers);
+    const user = users[index] ?? plainUser(client, one.reading ?? reading, { allow: [], deny: [] });
+    if (index === users.length) fromKeys.add(client);
     places.set(client, index);
+    const token = { digest: desk.input.sha256(key).toLowerCase(), at: undefined, terms: undefined };
     users[index] = {
       ...user,
-      tokens: [...user.tokens, { digest: desk.input.sha256(key).toLowerCase(), at: undefined }],
+      // What tokens.yml says of a user is not widened by a key.
+      ...(fromKeys.has(client) ? addGrants(user, granted) : {}),
+      tokens: [...user.tokens, token],
     };
+  }
+  for (const { client, at, reading: from } of desk.whitelists) {
+    if (!places.has(client))
+      from.problems.warning(at, {
+        text: `${showName(client)} has no token or key, so this list restricts nobody`,
+        fix: 'give a key or a user of tokens.yml this name',
+      });
   }
   return users;
 }
 
-function assemble(
-  desk: Desk,
-  made: { settings: Settings; servers: Config['servers']; principals: readonly Principal[] },
-): Config {
-  const { settings, servers, principals } = made;
+function assemble(desk: Desk, made: { settings: Settings; known: Known; principals: readonly Principal[] }): Config {
+  const { settings, known, principals } = made;
+  const { servers } = known;
   const auth = settings.auth ?? 'tokens';
-  const anonymous: Principal = { id: ANONYMOUS, role: 'user', tokenDigests: [], servers };
+  const limits = defaultLimits(known);
+  const anonymous: Principal = {
+    id: ANONYMOUS,
+    role: 'user',
+    tokenDigests: [],
+    servers,
+    ...(limits === undefined ? {} : { limits }),
+  };
   return {
     listen: { host: settings.listen?.host ?? '127.0.0.1', port: settings.listen?.port ?? 3000 },
     pathPrefix: settings.path_prefix ?? '',
     auth,
     servers,
     principals: auth === 'none' ? [anonymous, ...principals] : principals,
+    ...(limits === undefined ? {} : { userLimits: limits }),
     log: {
       file: settings['log.file'] ?? '-',
       params: settings['log.params'] ?? 'none',

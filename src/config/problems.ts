@@ -7,7 +7,7 @@
  * and never repeat a value; `showName` tells which names may be repeated.
  */
 import { EXCERPT_CHARS_MAX, PROBLEM_COUNT_MAX } from '../limits.ts';
-import type { Problem } from '../model.ts';
+import type { FilePlace, Problem } from '../model.ts';
 
 export interface Place {
   readonly line: number;
@@ -78,6 +78,11 @@ export function collectProblems(): ProblemList {
       return cut(sorted, counts.error, total);
     },
   };
+}
+
+/** The place as other files may know it. */
+export function placeOf(file: string, at: Place | undefined): FilePlace | undefined {
+  return at === undefined ? undefined : { file, line: at.line, column: at.column };
 }
 
 /** A name in quotes for a message, or `…` in place of one that may be a misplaced secret. */

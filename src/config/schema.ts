@@ -3,7 +3,8 @@
  *
  * A row says of what kind the value is, what holds when nothing is written, in which unit it counts and when to change
  * it; `mcproxy check --explain` prints the rows as they are. A dot in a name is a level of nesting: `log.file` is `file`
- * under `log`. The kinds are in `kinds.ts`, the decoder in `decode.ts`; other spellings of the field in `spellings.ts`.
+ * under `log`. The kinds are in `kinds.ts`, the decoder in `decode.ts`; other spellings of the field in
+ * `spellings.ts`; what a user and a role may have in `schema-users.ts`.
  */
 import { BODY_BYTES_MAX, CONFIG_SPAN_MS_MAX, CONNECT_MS_DEFAULT, FIRST_BYTE_MS_DEFAULT } from '../limits.ts';
 import { HEARTBEAT_MS_DEFAULT, HEARTBEAT_MS_MIN, IDLE_MS_DEFAULT, RETRY_COUNT_DEFAULT } from '../limits.ts';
@@ -12,6 +13,7 @@ import { RETRY_COUNT_MAX, SHUTDOWN_GRACE_MS_DEFAULT, START_MS_DEFAULT } from '..
 import { formatDuration } from '../text/duration.ts';
 import type { ScalarKind } from './kinds.ts';
 import { EXPOSURE } from './schema-exposure.ts';
+import { SERVER_LIMITS, SETTING_LIMITS } from './schema-limits.ts';
 
 /**
  * Besides the scalars of `kinds.ts`: `secret` a text that is never shown, `word` one of `words`, `list` several of
@@ -100,6 +102,12 @@ export const SETTINGS = {
     unit: 'map from name to user',
     when: 'Usually in tokens.yml, which only the service may read; here when one file is to be enough.',
   },
+  roles: {
+    kind: 'node',
+    default: 'none',
+    unit: 'map from name to role',
+    when: 'Usually in tokens.yml: what several users have in common.',
+  },
   allowed_hosts: {
     kind: 'list',
     of: 'host',
@@ -164,6 +172,7 @@ export const SETTINGS = {
     unit: 'size of one request body; a plain number is bytes',
     when: 'Lower it to refuse large uploads.',
   },
+  ...SETTING_LIMITS,
   'log.file': {
     kind: 'path',
     default: '-',
@@ -326,6 +335,7 @@ export const SERVER = {
     unit: 'path of a PEM file, relative to this file',
     when: 'Set it when the server has a certificate of a private authority.',
   },
+  ...SERVER_LIMITS,
   ...EXPOSURE,
 } as const satisfies Table;
 
@@ -337,27 +347,4 @@ export const AUTH = {
   password: SERVER.password,
   credentials: { kind: 'secret', default: 'none', when: 'User name and password in one: NAME:PASSWORD.' },
   headers: SERVER.headers,
-} as const satisfies Table;
-
-/** One user, under `users`. */
-export const USER = {
-  token: {
-    kind: 'node',
-    default: 'none: the user cannot come in',
-    unit: 'sha256:HEX, or a list of them',
-    when: '`mcproxy token add NAME` makes one, prints it once and stores its SHA-256. Two at a time allow a change without a gap.',
-  },
-  role: {
-    kind: 'word',
-    words: { user: 'user', admin: 'admin' },
-    default: 'user',
-    unit: 'user or admin',
-    when: 'Set admin for those who may see /status in full, /metrics and the dashboard.',
-  },
-  servers: {
-    kind: 'node',
-    default: 'none',
-    unit: '"*", a list of names, or a map from name to what is special for this user',
-    when: "Write a credential of the user's own here, and servers that are for this user alone.",
-  },
 } as const satisfies Table;

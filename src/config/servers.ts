@@ -15,7 +15,8 @@ import { decodeCredential, type CredentialSaid } from './credential.ts';
 import { decodeMap, namesWithoutValue, type Decoded, type Pair, type Values } from './decode.ts';
 import { changesItems, decodeExposure, placeOfChange, resolveExposure, type ExposureSaid } from './exposure.ts';
 import { READERS } from './kinds.ts';
-import { isPlainName, shownName, showName, type FileProblems, type Place } from './problems.ts';
+import { decodeLimits, serverLimits, type LimitsSaid } from './limits.ts';
+import { isPlainName, placeOf, shownName, showName, type FileProblems, type Place } from './problems.ts';
 import { readText, type Reading } from './reading.ts';
 import { SERVER, type SETTINGS } from './schema.ts';
 import { addArgumentSecrets, addPairSecrets, addUrlSecrets } from './secrecy.ts';
@@ -28,6 +29,7 @@ export interface ServerDraft {
   readonly fields: Decoded<typeof SERVER>;
   readonly said: CredentialSaid;
   readonly exposure: ExposureSaid;
+  readonly limits: LimitsSaid;
   /** From a file of another program. */
   readonly foreign: boolean;
   /** Nothing is said but the name. */
@@ -105,6 +107,7 @@ export function decodeServer(
   if (fields.env !== undefined) addPairSecrets(reading.secrets, fields.env.value);
   if (fields.args !== undefined) addArgumentSecrets(reading.secrets, fields.args.value);
   const exposure = decodeExposure(reading, fields);
+  const limits = decodeLimits(reading, fields);
   const empty = Object.keys(fields).length === 0;
   const { foreign } = options;
   return {
@@ -114,6 +117,7 @@ export function decodeServer(
     fields,
     said,
     exposure,
+    limits,
     foreign,
     empty,
     broken: reading.problems.errorCount() > before,
@@ -247,12 +251,14 @@ function resolveHttp(draft: ServerDraft, ground: Ground): HttpServerConfig | und
         ? { ...timeouts, firstByteMs: fields.timeout.value }
         : timeouts,
     exposure,
+    ...serverLimits(draft.limits, ground),
     lacks: [...(trusted?.lacks ?? []).filter((what) => !brings(draft, what)), ...said.lacks],
     transport: transport === undefined || transport.value === 'stdio' ? (base?.transport ?? 'auto') : transport.value,
     url,
     otherUrls,
     credential,
     credentialFrom: credential.type === 'none' ? 'none' : from,
+    credentialAt: own === undefined ? trusted?.credentialAt : placeOf(draft.reading.path, said.at),
     headers: mergePairs(trusted?.headers ?? [], said.headers, (name) => name.toLowerCase()),
     caFile: fields.ca_file?.value ?? base?.caFile,
   };
@@ -321,6 +327,7 @@ function resolveStdio(draft: ServerDraft, ground: Ground): StdioServerConfig | u
   return {
     kind: 'stdio',
     exposure: resolveExposure(draft.exposure, { serverName: draft.name, base: base?.exposure }),
+    ...serverLimits(draft.limits, ground),
     ...resolveCommon(draft, ground),
     lacks: [
       ...(base?.lacks ?? []).filter((what) => !brings(draft, what)),

@@ -11,7 +11,9 @@ import { decodeMap, type Values } from './decode.ts';
 import type { Address } from './kinds.ts';
 import { shownName, showName, type Place } from './problems.ts';
 import { isNothing, readText, type Reading } from './reading.ts';
-import { AUTH, SERVER, SETTINGS, USER, type Table } from './schema.ts';
+import { AUTH, SERVER, SETTINGS, type Table } from './schema.ts';
+import { TOOL_LIMIT } from './schema-limits.ts';
+import { TOKEN, USER } from './schema-users.ts';
 import { isServerName, reportServerName, toServerName } from './servers.ts';
 
 export interface ServerEntry {
@@ -41,7 +43,7 @@ const PROXY = {
 
 /** Every key that has a meaning somewhere; safe to show. */
 export const KNOWN_KEYS: ReadonlySet<string> = new Set(
-  [SETTINGS, SERVER, AUTH, USER, FOREIGN, PROXY].flatMap((table: Table) =>
+  [SETTINGS, SERVER, AUTH, USER, TOKEN, TOOL_LIMIT, FOREIGN, PROXY].flatMap((table: Table) =>
     Object.entries(table).flatMap(([name, field]) => [...name.split('.'), ...(field.also ?? [])]),
   ),
 );
@@ -80,25 +82,29 @@ export function classifyTokens(root: YamlNode): TokensForm {
   return allHave('allowed_tools') ? 'whitelist' : 'users';
 }
 
-/** The `users` of a tokens file of our own form. */
-export function readTokensFile(reading: Reading, root: YamlNode): YamlNode | undefined {
+/** The `users` and `roles` of a tokens file of our own form. */
+export function readTokensFile(
+  reading: Reading,
+  root: YamlNode,
+): { readonly users: YamlNode | undefined; readonly roles: YamlNode | undefined } {
   if (root.kind !== 'map') {
     if (!isNothing(root))
       reading.problems.error(root, { text: 'a map is expected here', fix: 'write users: and under it each user' });
-    return undefined;
+    return { users: undefined, roles: undefined };
   }
   for (const pair of root.pairs) {
-    if (pair.name === 'users') continue;
+    if (pair.name === 'users' || pair.name === 'roles') continue;
     const isSetting = KNOWN_KEYS.has(pair.name);
     const fix = isSetting
       ? 'write it in mcproxy.yml'
       : 'write users: in the first line and the users under it, indented';
     reading.problems.error(pair.key, {
-      text: `${showName(pair.name)} does not belong in this file, which holds "users"`,
+      text: `${showName(pair.name)} does not belong in this file, which holds "users" and "roles"`,
       fix,
     });
   }
-  return root.pairs.find((pair) => pair.name === 'users')?.value;
+  const find = (name: string): YamlNode | undefined => root.pairs.find((pair) => pair.name === name)?.value;
+  return { users: find('users'), roles: find('roles') };
 }
 
 function isForeign(root: YamlNode): boolean {

@@ -1,31 +1,49 @@
 /**
- * Who may come in: users as the files describe them, resolved to principals with their servers.
+ * Who may come in: users as the files describe them, resolved to principals with their servers and rules.
  *
- * Promises: a token belongs to one user; plain-text tokens leave here only as SHA-256; a server that a user names exists
- * somewhere. Where nothing is special for a user, their server is the very object that everybody has, and with `"*"`
- * alone the very map, so that ten thousand users cost ten thousand small objects. Credentials: `credential.ts`.
+ * Promises: a token belongs to one user; a server or role that a user names exists somewhere. Where nothing is special
+ * for a user, their server is the very object that everybody has, and with `"*"` alone the very map, so that ten
+ * thousand users cost ten thousand small objects. Tokens: `tokens.ts`; rules: `access.ts`; credentials: `credential.ts`.
  */
-import { TOKEN_BYTES_MAX, USER_NAME_CHARS_MAX } from '../limits.ts';
-import type { Principal, ServerConfig } from '../model.ts';
+import { USER_NAME_CHARS_MAX } from '../limits.ts';
+import type { AccessConfig, AccessFilter, Principal, ServerConfig, TokenTerms } from '../model.ts';
+import { prefixText } from '../text/name-prefix.ts';
+import { isGlob, matchesGlob, mayBegin } from '../text/glob.ts';
 import { findNearest } from '../text/nearest.ts';
 import type { YamlNode, YamlPair } from '../text/yaml.ts';
+import { addUp, decodeRules, decodeServersSaid, NO_SERVERS, type RuleSource, type ServersSaid } from './access.ts';
 import { decodeMap, type Decoded, type Values } from './decode.ts';
-import { NOTHING_SAID } from './exposure.ts';
+import { decodeLimits, NO_LIMITS_SAID, resolveLimits, type LimitsSaid } from './limits.ts';
 import { shownName, showName, type Place } from './problems.ts';
-import { isNothing, isReference, readText, type Reading } from './reading.ts';
-import { USER, type SETTINGS } from './schema.ts';
-import { decodeServer, isServerName, reportServerName, resolveServer, type ServerDraft } from './servers.ts';
+import { isNothing, type Reading } from './reading.ts';
+import type { SETTINGS } from './schema.ts';
+import { ROLE, USER } from './schema-users.ts';
+import { isServerName, reportServerName, resolveServer, type ServerDraft } from './servers.ts';
+import { decodeTokens, type Sha256, type TokenDraft } from './tokens.ts';
 
-export interface UserDraft {
+/** What a user or a role says may be used. */
+export interface Bundle {
+  readonly servers: ServersSaid;
+  readonly tools: AccessFilter | undefined;
+  readonly prompts: AccessFilter | undefined;
+  readonly resources: AccessFilter | undefined;
+  readonly limits: LimitsSaid;
+}
+
+export interface UserDraft extends Bundle {
   readonly name: string;
   /** Undefined for one from the environment. */
   readonly at: Place | undefined;
   readonly reading: Reading;
   readonly role: 'user' | 'admin';
-  readonly tokens: readonly { readonly digest: string; readonly at: Place | undefined }[];
-  /** Every server of the configuration. */
-  readonly all: boolean;
-  readonly servers: readonly ServerDraft[];
+  readonly roles: readonly { readonly name: string; readonly at: Place }[];
+  readonly tokens: readonly TokenDraft[];
+}
+
+export interface RoleDraft extends Bundle {
+  readonly name: string;
+  readonly at: Place;
+  readonly reading: Reading;
 }
 
 /** What users are resolved against. */
@@ -34,18 +52,39 @@ export interface Known {
   /** Defined, but wrong; already reported. */
   readonly broken: ReadonlySet<string>;
   readonly defaults: Values<typeof SETTINGS>;
+  readonly roles: ReadonlyMap<string, RoleDraft>;
+  /** Limits of a user who says nothing else. */
+  readonly limits: LimitsSaid;
+  /** Lists of tools from files of another program, by user. */
+  readonly whitelists: ReadonlyMap<string, AccessFilter>;
 }
 
-/** Lower-case hex SHA-256. */
-export type Sha256 = (text: string) => string;
-
 const NAME = new RegExp(`^[A-Za-z0-9._@-]{1,${USER_NAME_CHARS_MAX}}$`);
-/** RFC 6750 §2.1: what can stand after `Bearer`. */
-const TOKEN = /^[A-Za-z0-9._~+/-]+=*$/;
-const DIGEST = /^sha256:([\da-f]{64})$/i;
 
 /** The principal that everybody is with `auth: none`. */
 export const ANONYMOUS = 'anonymous';
+
+const EMPTY_BUNDLE: Bundle = {
+  servers: NO_SERVERS,
+  tools: undefined,
+  prompts: undefined,
+  resources: undefined,
+  limits: NO_LIMITS_SAID,
+};
+
+/** A user of whom nothing is known but a name and what they may use. */
+export function plainUser(name: string, reading: Reading, servers: AccessFilter): UserDraft {
+  return {
+    ...EMPTY_BUNDLE,
+    name,
+    at: undefined,
+    reading,
+    role: 'user',
+    roles: [],
+    tokens: [],
+    servers: { filter: servers, drafts: [] },
+  };
+}
 
 /** Tells whether `name` can be the name of a user. */
 export function isUserName(name: string): boolean {
@@ -65,6 +104,44 @@ export function decodeUsers(reading: Reading, node: YamlNode, sha256: Sha256): U
   return node.pairs.flatMap((pair) => decodeUser(reading, pair, sha256) ?? []);
 }
 
+/** Decodes the map under `roles`. */
+export function decodeRoles(reading: Reading, node: YamlNode): RoleDraft[] {
+  if (node.kind !== 'map') {
+    if (!isNothing(node))
+      reading.problems.error(node, {
+        text: '"roles" must be a map',
+        fix: 'write each role as NAME: with "servers" and "tools" under it',
+      });
+    return [];
+  }
+  return node.pairs.flatMap(({ name, key, value }) => {
+    if (NAME.test(name) && name !== 'user' && name !== 'admin') {
+      const source = { reading, from: `role ${name}` };
+      return [{ name, at: key, reading, ...decodeBundle(source, decodeMap({ reading, node: value }, ROLE)) }];
+    }
+    const taken = name === 'user' || name === 'admin';
+    reading.problems.error(key, {
+      text: `${showName(name)} cannot be the name of a role`,
+      fix: taken
+        ? 'choose another name; this one has a meaning already'
+        : `use 1 to ${USER_NAME_CHARS_MAX} of the characters A-Z a-z 0-9 . _ @ -`,
+      shown: shownName(name),
+    });
+    return [];
+  });
+}
+
+function decodeBundle(source: RuleSource, fields: Decoded<typeof ROLE>): Bundle {
+  const { servers, tools, prompts, resources } = fields;
+  return {
+    servers: servers === undefined ? NO_SERVERS : decodeServersSaid(source, servers.value),
+    tools: tools && decodeRules(source, tools.value, 'tools'),
+    prompts: prompts && decodeRules(source, prompts.value, 'prompts'),
+    resources: resources && decodeRules(source, resources.value, 'resources'),
+    limits: decodeLimits(source.reading, fields),
+  };
+}
+
 function decodeUser(reading: Reading, pair: YamlPair, sha256: Sha256): UserDraft | undefined {
   const { name, key } = pair;
   if (!isUserName(name)) {
@@ -80,7 +157,7 @@ function decodeUser(reading: Reading, pair: YamlPair, sha256: Sha256): UserDraft
     return undefined;
   }
   const fields = decodeMap({ reading, node: pair.value }, USER);
-  const tokens = fields.token === undefined ? [] : decodeTokens({ reading, name, node: fields.token.value }, sha256);
+  const tokens = fields.token === undefined ? [] : decodeTokens({ reading, name, sha256 }, fields.token.value);
   if (fields.token === undefined && !isNamed(pair.value, 'token')) {
     reading.problems.error(key, {
       text: `the user ${showName(name)} has no token`,
@@ -88,116 +165,26 @@ function decodeUser(reading: Reading, pair: YamlPair, sha256: Sha256): UserDraft
       shown: shownName(name),
     });
   }
-  const access = decodeAccess(reading, fields);
-  if (fields.servers === undefined && fields.role?.value !== 'admin' && !isNamed(pair.value, 'servers')) {
+  const words = [
+    ...(fields.role === undefined ? [] : [{ name: fields.role.value.trim(), at: fields.role.at }]),
+    ...(fields.roles?.value ?? []).map((word) => ({ name: word.trim(), at: fields.roles?.at ?? key })),
+  ];
+  const roles = words.filter((word) => word.name !== 'user' && word.name !== 'admin');
+  const role = words.some((word) => word.name === 'admin') ? 'admin' : 'user';
+  const silent = fields.servers === undefined && !isNamed(pair.value, 'servers');
+  if (silent && role !== 'admin' && roles.length === 0) {
     reading.problems.warning(key, {
       text: `the user ${showName(name)} may use no server`,
       fix: 'write servers: "*" for all of them, or a list of names',
       shown: shownName(name),
     });
   }
-  return { name, at: key, reading, role: fields.role?.value ?? 'user', tokens, ...access };
+  return { name, at: key, reading, role, roles, tokens, ...decodeBundle({ reading, from: `user ${name}` }, fields) };
 }
 
-function decodeTokens(from: { reading: Reading; name: string; node: YamlNode }, sha256: Sha256): UserDraft['tokens'] {
-  const { reading, node } = from;
-  const nodes = node.kind === 'seq' ? node.items : [node];
-  const tokens: { digest: string; at: Place }[] = [];
-  for (const one of nodes) {
-    const text = readText(reading, one, 'open')?.trim();
-    if (text === undefined) {
-      if (one.kind !== 'scalar' || one.value === null)
-        reading.problems.error(one, {
-          text: '"token" is not valid',
-          fix: 'write sha256:HEX as `mcproxy token add` stores it, or a list of them',
-        });
-      continue;
-    }
-    const digest = DIGEST.exec(text)?.[1]?.toLowerCase() ?? digestPlain(reading, { text, at: one }, sha256);
-    if (digest === undefined) continue;
-    if (!DIGEST.test(text) && !isReference(one)) {
-      reading.problems.warning(one, {
-        text: `a token of ${showName(from.name)} is stored in plain text`,
-        fix: '`mcproxy token add` makes a token and stores only its SHA-256',
-      });
-    }
-    tokens.push({ digest, at: one });
-  }
-  return tokens;
-}
-
-function digestPlain(reading: Reading, token: { text: string; at: YamlNode }, sha256: Sha256): string | undefined {
-  const { text, at } = token;
-  if (/^sha256:/i.test(text)) {
-    reading.problems.error(at, {
-      text: 'after "sha256:" there must be 64 hexadecimal digits',
-      fix: '`mcproxy token add` makes a token and stores it in this form',
-    });
-    return undefined;
-  }
-  reading.secrets.add(text);
-  if (text.length <= TOKEN_BYTES_MAX && TOKEN.test(text)) return sha256(text).toLowerCase();
-  reading.problems.error(at, {
-    text:
-      text === ''
-        ? 'the token is empty'
-        : 'this token can never arrive: it is too long or has characters that a bearer token cannot have',
-    fix: 'use letters, digits and - . _ ~ + / only, or let `mcproxy token add` make one',
-  });
-  return undefined;
-}
-
-function decodeAccess(reading: Reading, fields: Decoded<typeof USER>): { all: boolean; servers: ServerDraft[] } {
-  const node = fields.servers?.value;
-  if (node === undefined) return { all: false, servers: [] };
-  if (node.kind === 'map') {
-    const drafts = node.pairs.flatMap((pair) => decodePersonal(reading, pair) ?? []);
-    return { all: node.pairs.some((pair) => pair.name === '*'), servers: drafts };
-  }
-  let all = false;
-  const servers: ServerDraft[] = [];
-  for (const item of node.kind === 'seq' ? node.items : [node]) {
-    const name = readText(reading, item, 'variables')?.trim();
-    if (name === '*') all = true;
-    else if (name !== undefined && name !== '') servers.push(bareDraft(reading, name, item));
-    else if (item.kind !== 'scalar' || item.value === null || name === '') {
-      reading.problems.error(item, {
-        text: '"servers" of a user is not valid',
-        fix: 'write "*", a list of names, or a map from name to what is special for this user',
-      });
-    }
-  }
-  return { all, servers };
-}
-
-function decodePersonal(reading: Reading, pair: YamlPair): ServerDraft | undefined {
-  if (pair.name !== '*')
-    return decodeServer({ reading, name: pair.name, at: pair.key, node: pair.value }, { foreign: false });
-  const isBare = isNothing(pair.value) || (pair.value.kind === 'map' && pair.value.pairs.length === 0);
-  if (!isBare)
-    reading.problems.error(pair.value, {
-      text: '"*" stands for all servers and takes no options',
-      fix: 'write the options under the name of a server',
-    });
-  return undefined;
-}
-
-function bareDraft(reading: Reading, name: string, at: Place): ServerDraft {
-  return {
-    name,
-    at,
-    reading,
-    fields: {},
-    exposure: NOTHING_SAID,
-    said: { credential: undefined, headers: [], lacks: [], at: undefined },
-    foreign: false,
-    empty: true,
-    broken: false,
-  };
-}
-
-/** The principals of all drafts, in order; every problem is reported. */
+/** The principals of all drafts, in order; every problem is reported, also of roles that nobody has. */
 export function resolveUsers(drafts: readonly UserDraft[], known: Known): Principal[] {
+  for (const { servers } of known.roles.values()) for (const draft of servers.drafts) resolveDraft(draft, known);
   const names = new Set<string>();
   const owners = new Map<string, string>();
   const principals: Principal[] = [];
@@ -208,8 +195,8 @@ export function resolveUsers(drafts: readonly UserDraft[], known: Known): Princi
       continue;
     }
     names.add(draft.name);
-    const digests = new Set<string>();
-    for (const { digest, at } of draft.tokens) {
+    const terms = new Map<string, TokenTerms | undefined>();
+    for (const { digest, at, terms: own } of draft.tokens) {
       const owner = owners.get(digest);
       if (owner !== undefined && owner !== draft.name) {
         problems.error(at, {
@@ -218,34 +205,149 @@ export function resolveUsers(drafts: readonly UserDraft[], known: Known): Princi
         });
       }
       owners.set(digest, draft.name);
-      digests.add(digest);
+      terms.set(digest, own);
     }
+    const tokenTerms = new Map([...terms].flatMap(([digest, own]) => (own === undefined ? [] : [[digest, own]])));
     principals.push({
       id: draft.name,
       role: draft.role,
-      tokenDigests: [...digests],
-      servers: resolveAccess(draft, known),
+      tokenDigests: [...terms.keys()],
+      ...(tokenTerms.size === 0 ? {} : { tokenTerms }),
+      ...resolveRules(draft, known),
     });
   }
   return principals;
 }
 
-function resolveAccess(draft: UserDraft, known: Known): ReadonlyMap<string, ServerConfig> {
-  if (draft.all && draft.servers.every((server) => server.empty && known.servers.has(server.name)))
-    return known.servers;
-  const servers = new Map(draft.all ? known.servers : []);
-  for (const server of draft.servers) {
-    const base = known.servers.get(server.name);
-    if (server.broken || known.broken.has(server.name)) continue;
-    const defines = server.fields.url !== undefined || server.fields.command !== undefined;
-    if (base === undefined && !defines) reportUnknownServer(server, known);
-    else if (base !== undefined && server.empty) servers.set(server.name, base);
-    else if (isServerName(server.name)) {
-      const resolved = resolveServer(server, { base, defaults: known.defaults, personal: true });
-      if (resolved !== undefined) servers.set(server.name, resolved);
-    } else reportServerName(server.reading.problems, server.at, server.name);
+function resolveRules(
+  draft: UserDraft,
+  known: Known,
+): Pick<Principal, 'servers'> & Partial<Pick<Principal, 'roles' | 'access' | 'limits'>> {
+  const roles = draft.roles.flatMap((named) => findRole(draft, named, known) ?? []);
+  const bundles: readonly Bundle[] = [draft, ...roles];
+  const filter = addUp(bundles.map(({ servers }) => servers.filter)) ?? { allow: [], deny: [] };
+  // The user's own last: what they say of a server wins.
+  const drafts = [...roles, draft].flatMap(({ servers }) => servers.drafts);
+  const access: AccessConfig = {
+    servers: filter,
+    tools: addUp([...bundles.map(({ tools }) => tools), known.whitelists.get(draft.name)]),
+    prompts: addUp(bundles.map(({ prompts }) => prompts)),
+    resources: addUp(bundles.map(({ resources }) => resources)),
+  };
+  const servers = resolveAccess({ filter, drafts }, known);
+  judgeReach(draft, { access, servers, known });
+  const limits = limitsOf(draft.limits, roles, known);
+  return {
+    servers,
+    access,
+    ...(roles.length === 0 ? {} : { roles: roles.map(({ name }) => name) }),
+    ...(limits === undefined ? {} : { limits }),
+  };
+}
+
+/** Those who say nothing of their own share one object. */
+function limitsOf(own: LimitsSaid, roles: readonly RoleDraft[], known: Known): Principal['limits'] {
+  const silent =
+    own === NO_LIMITS_SAID || Object.values(own).every((value) => value === undefined || value === own.tools);
+  if (silent && own.tools.length === 0 && roles.length === 0) return defaultLimits(known);
+  return resolveLimits(
+    own,
+    roles.map(({ limits }) => limits),
+    known.limits,
+  );
+}
+
+const resolvedDefaults = new WeakMap<Known, { readonly limits: Principal['limits'] }>();
+
+/** Of a user of whom nothing is said. */
+export function defaultLimits(known: Known): Principal['limits'] {
+  const made = resolvedDefaults.get(known) ?? { limits: resolveLimits(NO_LIMITS_SAID, [], known.limits) };
+  resolvedDefaults.set(known, made);
+  return made.limits;
+}
+
+function findRole(draft: UserDraft, named: { name: string; at: Place }, known: Known): RoleDraft | undefined {
+  const role = known.roles.get(named.name);
+  if (role !== undefined) return role;
+  const nearest = findNearest(named.name, ['user', 'admin', ...known.roles.keys()]);
+  draft.reading.problems.error(named.at, {
+    text: `the role ${showName(named.name)} is defined nowhere`,
+    fix: nearest === undefined ? 'define it under "roles", or write user or admin' : `did you mean "${nearest}"?`,
+    shown: shownName(named.name),
+  });
+  return undefined;
+}
+
+/** Rules that leave nothing are no mistake of form, but hardly what somebody wanted. */
+function judgeReach(
+  draft: UserDraft,
+  made: { access: AccessConfig; servers: ReadonlyMap<string, ServerConfig>; known: Known },
+): void {
+  const { access, servers, known } = made;
+  const warn = (text: string, fix: string): void =>
+    draft.reading.problems.warning(draft.at, { text, fix, shown: shownName(draft.name) });
+  const who = `the user ${showName(draft.name)}`;
+  const { allow, deny } = access.servers;
+  const says = allow === undefined || allow.length > 0 || deny.length > 0;
+  if (servers.size === 0 && says && known.broken.size === 0 && known.servers.size > 0)
+    warn(`the rules for ${who} leave no server`, 'correct the patterns under "servers"; names of servers are meant');
+  for (const kind of ['tools', 'prompts'] as const) {
+    const patterns = access[kind]?.allow;
+    // An empty list is clear enough.
+    if (patterns === undefined || patterns.length === 0 || servers.size === 0) continue;
+    const prefixes = [...servers.values()].map(({ exposure }) => prefixText(exposure.prefix));
+    if (patterns.some(({ pattern }) => prefixes.some((prefix) => mayBegin(pattern, prefix)))) continue;
+    warn(
+      `the rules for ${who} under "${kind}" match no server they may use`,
+      `write names as they are in /mcp, such as "${prefixes[0] ?? ''}*"`,
+    );
+  }
+}
+
+interface Wanted {
+  readonly filter: AccessFilter;
+  readonly drafts: readonly ServerDraft[];
+}
+
+function resolveAccess({ filter, drafts }: Wanted, known: Known): Principal['servers'] {
+  const { allow = [{ pattern: '*' }], deny } = filter;
+  const isAll = deny.length === 0 && allow.some(({ pattern }) => pattern === '*');
+  if (isAll && drafts.every((server) => server.empty && known.servers.has(server.name))) return known.servers;
+  const isDenied = (name: string): boolean => deny.some(({ pattern }) => matchesGlob(pattern, name));
+  const servers = new Map<string, ServerConfig>();
+  // In the order in which they are named, and within a pattern in that of the configuration.
+  for (const { pattern } of allow) {
+    const own = isGlob(pattern) ? undefined : known.servers.get(pattern);
+    if (own !== undefined && !isDenied(own.name)) servers.set(own.name, own);
+    if (!isGlob(pattern)) continue;
+    for (const [name, server] of known.servers)
+      if (matchesGlob(pattern, name) && !isDenied(name) && !servers.has(name)) servers.set(name, server);
+  }
+  for (const draft of drafts) {
+    const server = resolveDraft(draft, known);
+    if (!draft.empty && server !== undefined && !isDenied(server.name)) servers.set(server.name, server);
   }
   return servers;
+}
+
+const resolvedDrafts = new WeakMap<ServerDraft, { readonly server: ServerConfig | undefined }>();
+
+/** Once for all who have it, if it is a role's; every problem is reported then. */
+function resolveDraft(draft: ServerDraft, known: Known): ServerConfig | undefined {
+  const made = resolvedDrafts.get(draft) ?? { server: resolveNew(draft, known) };
+  resolvedDrafts.set(draft, made);
+  return made.server;
+}
+
+function resolveNew(draft: ServerDraft, known: Known): ServerConfig | undefined {
+  if (draft.broken || known.broken.has(draft.name)) return undefined;
+  const base = known.servers.get(draft.name);
+  const defines = draft.fields.url !== undefined || draft.fields.command !== undefined;
+  if (base === undefined && !defines) reportUnknownServer(draft, known);
+  else if (draft.empty) return base;
+  else if (isServerName(draft.name)) return resolveServer(draft, { base, defaults: known.defaults, personal: true });
+  else reportServerName(draft.reading.problems, draft.at, draft.name);
+  return undefined;
 }
 
 function reportUnknownServer(server: ServerDraft, known: Known): void {
