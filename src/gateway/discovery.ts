@@ -8,7 +8,7 @@
  */
 import { INSTRUCTIONS_CHARS_MAX } from '../limits.ts';
 import { isObject } from '../mcp/jsonrpc.ts';
-import { prefixText } from '../mcp/names.ts';
+import { prefixText } from '../text/name-prefix.ts';
 import { isModernRevision, TASKS_EXTENSION } from '../mcp/protocol.ts';
 import { withoutTasks } from '../mcp/tasks.ts';
 import type { JsonObject, ServerCard } from '../mcp/waist.ts';

@@ -32,6 +32,8 @@ export interface DownstreamTarget {
   readonly principal: Principal;
   /** Empty for all servers, else the name of the one. */
   readonly scope: string;
+  /** Counts requests that came with the first one, which was counted at the door. @throws {ProxyError} RATE_LIMITED */
+  charge?(count: number): void;
 }
 
 /** What serving one request takes, whatever its era and transport. */

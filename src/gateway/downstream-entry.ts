@@ -4,7 +4,8 @@
  * Filled before the entry is committed: the request when it is known, the outcome when it is. An error of the
  * protocol is the client's fault or the server's by its number, as in the relay; one of ours by the error table.
  */
-import { ERRORS } from '../errors.ts';
+import { ERRORS, ProxyError } from '../errors.ts';
+import { recordFailure } from '../http/exchange.ts';
 import { isObject, type JsonRpcResponse } from '../mcp/jsonrpc.ts';
 import type { Entry } from '../model.ts';
 import { ownFailure } from './downstream-result.ts';
@@ -22,10 +23,28 @@ export function noteMessage(
 ): void {
   const params = message.params ?? {};
   entry.rpcMethod = message.method;
-  const { upstream, name } = view.locate({ method: message.method, params });
+  const { upstream, name, denied } = view.locate({ method: message.method, params });
   entry.upstream = upstream ?? entry.upstream;
   entry.rpcName = name;
+  if (denied === true) recordDenial(entry, name);
   if (keepParams !== undefined) entry.params = keepParams(message.params ?? null);
+}
+
+/** Several messages in one exchange: what the rules do not allow in any of them. */
+export function noteDenials(
+  entry: Entry,
+  messages: readonly { readonly method: string; readonly params?: Record<string, unknown> }[],
+  view: GatewayView,
+): void {
+  for (const { method, params = {} } of messages) {
+    const { name, denied } = view.locate({ method, params });
+    if (denied === true) recordDenial(entry, name);
+  }
+}
+
+/** The client is told that there is no such thing; the first cause stays in the entry. */
+function recordDenial(entry: Entry, name: string | null): void {
+  recordFailure(entry, new ProxyError('ACCESS_DENIED', `the rules of this user do not allow ${name ?? 'it'}`));
 }
 
 /** JSON-RPC 2.0 §5.1 and the MCP codes that answer what the client sent. */

@@ -8,14 +8,18 @@
  */
 import type { Sealer } from '../auth/seal.ts';
 import { ProxyError } from '../errors.ts';
+import { hasRules } from '../mcp/access.ts';
+import type { RateLimiter } from '../http/rate-limit.ts';
 import { DISCOVER_MS_MAX, DISCOVER_ONE_MS_MAX, VIEW_COUNT_MAX } from '../limits.ts';
 import { TASK_METHODS } from '../mcp/tasks.ts';
-import type { JsonObject } from '../mcp/waist.ts';
+import type { JsonObject, McpRequest } from '../mcp/waist.ts';
 import type { Clock, Config, Principal } from '../model.ts';
 import { settleWithin } from './deadline.ts';
 import type { OnDiag } from './diag.ts';
 import { discoveryOf, mergeDiscovery, type Discovery } from './discovery.ts';
-import { createMembers, type Members, type OpenPeer } from './members.ts';
+import { callCharges } from './charges.ts';
+import type { Member } from './member.ts';
+import { createMembers, isServable, type Members, type OpenPeer } from './members.ts';
 import { findInMerged, targetInMerged } from './merged-view.ts';
 import { conflictRows, reportConflicts } from './name-conflicts.ts';
 import { createNameRouter, type NameRouter } from './name-router.ts';
@@ -31,7 +35,7 @@ import type { Found, Target } from './target.ts';
 import { startCall } from './view-call.ts';
 import { reportServers } from './view-servers.ts';
 import { createViewChanges, type ViewChanges } from './view-changes.ts';
-import { createLocator } from './locate.ts';
+import { createHiddenLocator, createLocator } from './locate.ts';
 import type { Gateway, GatewayView } from './view.ts';
 
 export interface GatewayOptions {
@@ -42,6 +46,8 @@ export interface GatewayOptions {
   readonly onDiag: OnDiag;
   /** Commands that all share are not started before somebody needs them. */
   readonly isLazy?: boolean;
+  /** Undefined: nothing is limited. */
+  readonly limiter?: RateLimiter;
 }
 
 /** The configuration of now, with what follows from it. */
@@ -98,6 +104,11 @@ export function createGateway(options: GatewayOptions): Gateway {
       for (const { changes } of views.values()) changes.refresh();
     },
     status: () => core.members.status(),
+    upstream(principal, server) {
+      const member = isServable(server) ? core.members.find(principal.id, server) : undefined;
+      if (member === undefined) return { state: 'not connected; it is when it is first needed', tools: undefined };
+      return { state: stateOf(member), tools: member.catalog.peek('tools')?.keys };
+    },
     conflicts: () => conflictRows([...views.values()].flatMap(({ names }) => names.conflicts())),
     async close() {
       for (const { changes } of views.values()) changes.close();
@@ -106,8 +117,14 @@ export function createGateway(options: GatewayOptions): Gateway {
   };
 }
 
+function stateOf({ down, card }: Member): string {
+  if (down !== undefined) return `down: ${down.reason}`;
+  return card === undefined ? 'starting' : 'up';
+}
+
 function currentOf(config: Config): Current {
-  return { config, uniform: config.principals.every(({ servers }) => servers === config.servers) };
+  const uniform = config.principals.every(({ servers, access }) => servers === config.servers && !hasRules(access));
+  return { config, uniform };
 }
 
 function createView(core: Core, principal: Principal, serverName: string | undefined): HeldView {
@@ -117,7 +134,9 @@ function createView(core: Core, principal: Principal, serverName: string | undef
   const uris = createUriRouter(servers);
   const uniform = (): boolean => core.current.uniform;
   const taskIds = createTaskIds(core.options.sealer, principal.id);
-  const context = { principalId: principal.id, seal: core.seal, taskIds, onDiag, uniform };
+  const enter = (request: McpRequest, target: Target): (() => void) =>
+    enterCall(core, principal, { request, target, servers: servers() });
+  const context = { principalId: principal.id, seal: core.seal, taskIds, onDiag, uniform, enter };
   const merged = { servers, names, uris, uniform };
   const targetAt = (at: string, params: JsonObject): Target | undefined => {
     if (!servers().names.includes(at)) return undefined;
@@ -151,10 +170,34 @@ function createView(core: Core, principal: Principal, serverName: string | undef
     },
     unsubscribe: (uri) => changes.unsubscribe(uri),
     watchTasks: (request) => watchTasks(routing, request),
-    locate: createLocator({ serverName, names, uris, servers, taskIds }),
+    locate: createLocator({
+      serverName,
+      names,
+      uris,
+      servers,
+      taskIds,
+      hidden: createHiddenLocator(serverName, servers),
+    }),
     servers: (kind, ms) => reportServers(servers(), kind, ms),
   };
   return { view, changes, names };
+}
+
+/** Counts a call, with the limits of now. */
+function enterCall(
+  core: Core,
+  principal: Principal,
+  call: { readonly request: McpRequest; readonly target: Target; readonly servers: Servers },
+): () => void {
+  const { limiter } = core.options;
+  if (limiter === undefined) return () => undefined;
+  const { name } = call.target.params;
+  const server = call.target.member.server.name;
+  const current = core.current.config.principals.find(({ id }) => id === principal.id);
+  const config = current?.servers.get(server) ?? call.target.member.server;
+  const isTool = call.request.method === 'tools/call' && typeof name === 'string';
+  const tool = isTool ? { own: name, merged: call.servers.mergedName(server, name) } : undefined;
+  return limiter.enter(callCharges(current, config, tool));
 }
 
 /** The servers of now, found again when the configuration was swapped. */

@@ -20,7 +20,7 @@ import { encodeSseEvent } from '../text/sse.ts';
 import { readMessageBody } from './downstream-body.ts';
 import { openChangeStream } from './downstream-changes.ts';
 import type { DownstreamContext, DownstreamPost } from './downstream-context.ts';
-import { noteCancelled, noteMessage, noteResponse } from './downstream-entry.ts';
+import { noteCancelled, noteDenials, noteMessage, noteResponse } from './downstream-entry.ts';
 import { acceptLegacy, initializeResult, serveLegacy } from './downstream-legacy.ts';
 import { sendAccepted, sendRefusal, writeEmpty } from './downstream-reply.ts';
 import { claimsOf } from './downstream-request.ts';
@@ -156,9 +156,11 @@ function receiveBody(body: unknown, conversation: Conversation, post: Downstream
   if (decoded.kind === 'batch') exchange.entry.rpcMethod = 'batch';
   else if (decoded.kind === 'request' || decoded.kind === 'notification')
     noteMessage(exchange.entry, decoded.message, { view: target.view, keepParams: context.keepParams });
-  for (const content of contents) acceptLegacy(conversation.session, content);
   const requests = contents.flatMap((content) => (content.kind === 'request' ? [content.message] : []));
+  if (requests.length > 1) target.charge?.(requests.length - 1);
+  for (const content of contents) acceptLegacy(conversation.session, content);
   if (requests.length === 0) return sendAccepted(exchange);
+  if (decoded.kind === 'batch') noteDenials(exchange.entry, requests, target.view);
   exchange.entry.httpStatus = 202;
   writeEmpty(exchange, 202);
   serveRequests(requests, conversation, post);

@@ -2,19 +2,22 @@
  * Which server and which of its names a request is for, as far as it can be told without asking anybody.
  *
  * For the access log, so it must answer at once and for any input, also for names that no server has; null where a
- * request is for no one server. Looks only at what is known already.
+ * request is for no one server. Looks only at what is known already. What the rules of the principal hide is told as it
+ * is, though the client hears only that there is no such thing.
  */
 import { isObject } from '../mcp/jsonrpc.ts';
 import type { JsonObject } from '../mcp/waist.ts';
 import { TASK_METHODS } from '../mcp/tasks.ts';
-import type { NameRouter } from './name-router.ts';
+import { createNameRouter, type NameRouter } from './name-router.ts';
 import type { Servers } from './servers-of.ts';
 import type { TaskIds } from './task-ids.ts';
-import type { UriRouter } from './uri-router.ts';
+import { createUriRouter, type UriRouter } from './uri-router.ts';
 
 export interface Location {
   readonly upstream: string | null;
   readonly name: string | null;
+  /** The rules of the principal do not allow it. */
+  readonly denied?: true;
 }
 
 export interface LocatorOptions {
@@ -24,7 +27,11 @@ export interface LocatorOptions {
   readonly uris: UriRouter;
   readonly taskIds: TaskIds;
   readonly servers: () => Servers;
+  readonly hidden: HiddenLocator;
 }
+
+/** Where something is that the rules of the principal hide; undefined for everything else. */
+export type HiddenLocator = (mention: Mention) => Location | undefined;
 
 type Mention = { readonly kind: 'tools' | 'prompts' | 'uri'; readonly text: string };
 
@@ -32,6 +39,8 @@ export function createLocator(options: LocatorOptions): (request: { method: stri
   return ({ method, params }) => {
     const found = findMention(method, params);
     const { serverName } = options;
+    const hidden = found !== undefined && USES.has(method) ? options.hidden(found) : undefined;
+    if (hidden !== undefined) return hidden;
     if (serverName !== undefined) return { upstream: serverName, name: ownName(options.servers(), serverName, found) };
     // The id of a task opens it, so it stays out of the log.
     if (TASK_METHODS.has(method)) return { upstream: serverOfTask(options.taskIds, params['taskId']), name: null };
@@ -42,6 +51,55 @@ export function createLocator(options: LocatorOptions): (request: { method: stri
     }
     const named = options.names.guess(found.kind, found.text);
     return { upstream: named?.serverName ?? null, name: named?.name ?? found.text };
+  };
+}
+
+/** Methods that are refused for what is hidden. */
+const USES: ReadonlySet<string> = new Set([
+  'tools/call',
+  'prompts/get',
+  'resources/read',
+  'resources/subscribe',
+  'completion/complete',
+]);
+
+/** @param only the one server of the view, or undefined in a merged one */
+export function createHiddenLocator(only: string | undefined, servers: () => Servers): HiddenLocator {
+  const all = (): Servers => servers().unrestricted ?? servers();
+  const names = createNameRouter(all);
+  const uris = createUriRouter(all);
+
+  function find({ kind, text }: Mention, truth: Servers): { upstream: string; name: string } | undefined {
+    if (kind === 'uri') {
+      const found = only === undefined ? uris.guess(text) : { serverName: only, uri: text };
+      return found && { upstream: found.serverName, name: found.uri };
+    }
+    if (only === undefined) {
+      const found = names.guess(kind, text);
+      return found && { upstream: found.serverName, name: found.name };
+    }
+    const own = truth.names.includes(only) ? truth.exposure(only).ownName(kind, text) : undefined;
+    return own === undefined ? undefined : { upstream: only, name: own };
+  }
+
+  return (asked) => {
+    const now = servers();
+    const truth = now.unrestricted;
+    if (truth === undefined) return undefined;
+    const found = find(asked, truth);
+    const kind = asked.kind === 'uri' ? 'resources' : asked.kind;
+    const hides = (server: string, own: string): boolean =>
+      now.names.includes(server) && truth.exposure(server).shows(kind, own) && !now.exposure(server).shows(kind, own);
+    if (found === undefined) {
+      // Rules about URIs are the same for all servers, so it is hidden whoever has it.
+      const isHidden = kind === 'resources' && now.names.some((server) => hides(server, asked.text));
+      return isHidden ? { upstream: null, name: asked.text, denied: true } : undefined;
+    }
+    const { upstream, name } = found;
+    const list = kind === 'resources' ? undefined : truth.knownCatalog(upstream)?.peek(kind);
+    const exists =
+      kind === 'resources' || list?.keys.includes(truth.exposure(upstream).shownName(kind, name)) !== false;
+    return exists && hides(upstream, name) ? { upstream, name, denied: true } : undefined;
   };
 }
 

@@ -15,7 +15,7 @@ import { result as resultMessage, type RpcId, type SingleMessage } from '../mcp/
 import { BATCH_REVISION, HEADER } from '../mcp/protocol.ts';
 import { readMessageBody } from './downstream-body.ts';
 import type { DownstreamPost } from './downstream-context.ts';
-import { noteMessage, noteResponse } from './downstream-entry.ts';
+import { noteDenials, noteMessage, noteResponse } from './downstream-entry.ts';
 import { acceptLegacy, initializeResult, serveLegacy } from './downstream-legacy.ts';
 import { serveModern } from './downstream-modern.ts';
 import { PostReply, sendAccepted, sendRefusal, writeEmpty } from './downstream-reply.ts';
@@ -178,8 +178,10 @@ function serveContents(
 ): void {
   const { exchange, target, context } = post;
   const requests = contents.flatMap((content) => (content.kind === 'request' ? [content.message] : []));
+  if (requests.length > 1) target.charge?.(requests.length - 1);
   for (const content of contents) acceptLegacy(session, content);
   if (requests.length === 0) return sendAccepted(exchange);
+  if (batch) noteDenials(exchange.entry, requests, target.view);
   const waiting = new Set(requests);
   // A client that leaves does not end what it asked for.
   post.hold?.retain();

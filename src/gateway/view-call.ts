@@ -25,6 +25,8 @@ export interface CallContext {
   readonly onDiag: OnDiag;
   /** Whether everybody who may come in sees the same; else no answer is `public`. */
   readonly uniform: () => boolean;
+  /** Counts a call that goes to a server; the result ends it. @throws {ProxyError} RATE_LIMITED */
+  enter(request: McpRequest, target: Target): () => void;
 }
 
 /** Begins at once. @param find where the request goes; may throw a ProxyError */
@@ -35,6 +37,7 @@ export function startCall(
 ): McpCall {
   let cancelled = false;
   let inner: McpCall | undefined;
+  let leave: (() => void) | undefined;
 
   async function run(): Promise<McpOutcome> {
     const found = await how.find();
@@ -43,6 +46,7 @@ export function startCall(
     const upstream = openState({ ...request, params: found.params }, found, how.context);
     // Nobody waits for it any more, and the server has not heard of it.
     if (cancelled) throw new ProxyError('CLIENT_GONE', 'the client cancelled the request');
+    leave = how.context.enter(request, found);
     inner = found.member.call(upstream, namedEvents(events, found.asker));
     const made = { request: upstream, target: found, context: how.context };
     const outcome = await inner.outcome;
@@ -52,9 +56,13 @@ export function startCall(
   }
 
   return {
-    outcome: run().catch((error: unknown) => failure(error, how.context.onDiag)),
+    outcome: run()
+      .catch((error: unknown) => failure(error, how.context.onDiag))
+      .finally(() => leave?.()),
     cancel(reason) {
       cancelled = true;
+      // The server may never end it then.
+      leave?.();
       inner?.cancel(reason);
     },
   };

@@ -7,7 +7,7 @@
  */
 import type { ParamHeader } from '../mcp/param-headers.ts';
 import type { JsonObject, McpCall, McpEvents, McpRequest } from '../mcp/waist.ts';
-import type { Config, MemberStatus, Principal } from '../model.ts';
+import type { Config, MemberStatus, Principal, ServerConfig } from '../model.ts';
 import type { ListKind } from './catalog-read.ts';
 import type { TaskWatch, TaskWatchRequest } from './task-watch.ts';
 
@@ -34,7 +34,12 @@ export interface GatewayView {
   /** States of tasks of the principal, at whichever servers; ids that are not theirs are left out. */
   watchTasks(request: TaskWatchRequest): Promise<TaskWatch>;
   /** For the log: which server and which of its names a request goes to, without calling it. */
-  locate(request: { method: string; params: JsonObject }): { upstream: string | null; name: string | null };
+  locate(request: { method: string; params: JsonObject }): {
+    upstream: string | null;
+    name: string | null;
+    /** The rules of the principal do not allow it; the client hears that there is no such thing. */
+    denied?: boolean;
+  };
   /** Reads the list of each server, waits at most `ms` for them, and says whose is missing and why. */
   servers(kind: ListKind, ms: number): Promise<readonly ViewServer[]>;
 }
@@ -54,6 +59,11 @@ export interface Gateway {
   view(principal: Principal, serverName: string | undefined): GatewayView;
   reload(config: Config): Promise<void>;
   status(): readonly MemberStatus[];
+  /** What is known of a principal's server, without asking it. `tools` are its own names. */
+  upstream(
+    principal: Principal,
+    server: ServerConfig,
+  ): { readonly state: string; readonly tools: readonly string[] | undefined };
   /** Names that had to give way to another server's in the merged views that are held. */
   conflicts(): readonly JsonObject[];
   close(): Promise<void>;

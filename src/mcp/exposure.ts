@@ -77,7 +77,7 @@ function shows(filter: ItemFilter, text: string): boolean {
  * A URI has to pass as it is written and as a server may read it: with percent-encoding undone and scheme and host in
  * lower case (RFC 3986 §6.2.2). With `.` or `..` in its path it leads elsewhere than its text says and never passes.
  */
-function showsUri(filter: ItemFilter, uri: string): boolean {
+export function showsUri(filter: ItemFilter, uri: string): boolean {
   if (isEmptyFilter(filter)) return true;
   const read = asRead(uri);
   if (!shows(filter, uri) || /(?:^|[/\\:?#])\.\.?(?:[/\\?#]|$)/.test(read)) return false;

@@ -9,8 +9,8 @@
  * never parsing. Pure.
  */
 import { EXPOSED_NAME_CHARS_MAX } from '../limits.ts';
+import { prefixText } from '../text/name-prefix.ts';
 
-const SEPARATOR = '__';
 const NOT_ALLOWED = /[^A-Za-z0-9_.-]/g;
 const HASH_CHARS = 7; // 32 bits in base 36
 const SUFFIX_CHARS = HASH_CHARS + 1;
@@ -42,11 +42,6 @@ export interface NameTable {
   readonly exposed: ReadonlyMap<string, string>;
   readonly original: ReadonlyMap<string, string>;
   readonly conflicts: readonly NameConflict[];
-}
-
-/** What stands before each name. */
-export function prefixText(prefix: string): string {
-  return prefix === '' ? '' : `${prefix}${SEPARATOR}`;
 }
 
 /** The exposed name, were it the only one. */
