@@ -233,3 +233,4 @@ export const LOG_SYNC_MS_MAX = 20;
 export const LOG_ASYNC_MS = 1 * MINUTE;
 
 export * from './limits-messages.ts';
+export * from './limits-access.ts';

@@ -26,6 +26,7 @@ export interface AdminActions {
   reload(options: { dryRun: boolean }): Promise<unknown>;
   status(): unknown;
   ask(question: LocalQuestion, events: McpEvents): LocalCall;
+  why(user: string, target: string): unknown;
 }
 
 export interface AdminSocketOptions {
@@ -186,9 +187,13 @@ async function answer(options: AdminSocketOptions, request: IncomingMessage, res
         );
       case 'GET /status':
         return send(response, 200, options.actions.status());
+      case 'GET /why': {
+        const { searchParams: query } = target;
+        return send(response, 200, options.actions.why(query.get('user') ?? '', query.get('target') ?? ''));
+      }
       default:
         return send(response, 404, {
-          error: `POST /reload[?dry_run=1], GET /status and POST ${ASK_TARGET} are served here`,
+          error: `POST /reload[?dry_run=1], GET /status, GET /why and POST ${ASK_TARGET} are served here`,
         });
     }
   } catch (error) {

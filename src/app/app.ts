@@ -18,6 +18,7 @@ import type { LineWriter } from '../log/ndjson.ts';
 import type { McpEvents } from '../mcp/waist.ts';
 import type { Clock, Config, Entry, HttpServerConfig, Problem } from '../model.ts';
 import { createUpstreamPool, type UpstreamPool } from '../upstream/pool.ts';
+import { openGates } from './admit.ts';
 import { beginPiped, isOpenEnded } from './begin.ts';
 import { noticeClockSteps } from './clock-steps.ts';
 import { openDoor, type Door } from './door.ts';
@@ -26,19 +27,15 @@ import { createLocalRequests, type LocalCall, type LocalQuestion, type LocalRequ
 import { openMessagePath, type MessagePath, type ViewTarget } from './messages.ts';
 import { openAccessLog } from './open-access-log.ts';
 import { readinessOf } from './readiness.ts';
-import {
-  failureProblem,
-  giveUpPort,
-  rejectionFields,
-  stopping,
-  type ReloadOptions,
-  type ReloadResult,
-} from './reload.ts';
+import { failureProblem, giveUpPort, rejectionFields, stopping } from './reload.ts';
+import type { ReloadOptions, ReloadResult } from './reload.ts';
+import { watchRevocations, type Revocations } from './revoke.ts';
 import { createServe, refusedByLog, type Serve } from './serve.ts';
-import { hasServer, httpServers, isRevoked, makeSnapshot, type Snapshot } from './snapshot.ts';
+import { httpServers, makeSnapshot, type Snapshot } from './snapshot.ts';
 import { settled } from './settled.ts';
 import { stackOf } from './stack.ts';
 import { statusOf } from './status.ts';
+import type { WhyAnswer } from './why.ts';
 
 export interface App {
   /** Where it listens: `http://HOST:PORT`. */
@@ -51,6 +48,8 @@ export interface App {
   status(): Readonly<Record<string, unknown>>;
   /** A request from the command line of this machine. */
   ask(question: LocalQuestion, events: McpEvents): LocalCall;
+  /** Why a user may use a server or tool, or may not. */
+  why(user: string, target: string): WhyAnswer;
   /** Drains and closes. Resolves when everything is written and let go of. */
   close(options?: { graceMs?: number }): Promise<void>;
   /** Cuts every connection at once. */
@@ -91,6 +90,7 @@ class RunningApp implements App {
   readonly #serve: Serve;
   readonly #messages: MessagePath;
   readonly #local: LocalRequests;
+  readonly #revocations: Revocations;
   readonly #startedMs: number;
   #snapshot: Snapshot;
   #log: LineWriter;
@@ -109,17 +109,18 @@ class RunningApp implements App {
 
   constructor(options: AppOptions) {
     this.#options = options;
-    this.#snapshot = makeSnapshot(options.config);
+    this.#snapshot = makeSnapshot(options.config, options.clock);
     this.#log = openAccessLog(options.config.log.file, this.#options);
     this.#startedMs = options.clock.monotonicMs();
     this.#noticeStep = noticeClockSteps(options);
     options.diag.setLevel(options.config.log.level);
     options.diag.setRedactor(this.#snapshot.redactor);
     const sealer = makeSealer(options.stateKey);
+    const gates = openGates(options.clock, options.diag);
     this.#messages = openMessagePath({
+      ...gates,
       config: options.config,
       clock: options.clock,
-      diag: options.diag,
       pool: this.#pool,
       sealer,
       ambientEnv: options.ambientEnv,
@@ -135,8 +136,8 @@ class RunningApp implements App {
       onInternal: (cause) => options.diag.error('internal error', { cause }),
     });
     this.#serve = createServe({
+      ...gates,
       clock: options.clock,
-      diag: options.diag,
       pool: this.#pool,
       sealer,
       messages: this.#messages,
@@ -146,6 +147,12 @@ class RunningApp implements App {
       append: (entry, done) => this.#append(entry, done),
       refusing: () => this.#refusing(),
       draining: () => this.#shut,
+    });
+    this.#revocations = watchRevocations({
+      clock: options.clock,
+      open: this.#serve.open,
+      snapshot: () => this.#snapshot,
+      endPrincipal: (id) => this.#messages.endPrincipal(id),
     });
   }
 
@@ -163,6 +170,7 @@ class RunningApp implements App {
       const { diag, inheritedSocket, piped } = this.#options;
       if (!piped) this.#door = await this.#openDoor(this.config, (reason) => diag.warn(reason), inheritedSocket);
     } catch (error) {
+      this.#revocations.close();
       await this.#messages.close(); // commands may have been started already
       this.#pool.close();
       await this.#log.close();
@@ -212,7 +220,7 @@ class RunningApp implements App {
   /** Opens what is new, swaps, then lets go of what is old. A failure lets go of what is new instead. */
   async #apply(config: Config): Promise<void> {
     const before = this.config;
-    const next = makeSnapshot(config);
+    const next = makeSnapshot(config, this.#options.clock);
     let log: LineWriter | undefined;
     let door: Door | undefined;
     try {
@@ -242,7 +250,7 @@ class RunningApp implements App {
       if (this.#door !== undefined) void this.#leave(this.#door);
       this.#door = door;
     }
-    this.#endRevoked(before);
+    this.#revocations.apply(before);
     await this.#reloadMessages(config);
     await this.#pool.prepare(httpServers(config));
   }
@@ -263,19 +271,6 @@ class RunningApp implements App {
     } catch (cause) {
       const reason = cause instanceof Error ? cause.message : String(cause);
       throw new ProxyError('CONFIG_INVALID', `a server cannot be made ready: ${reason}`, { cause });
-    }
-  }
-
-  /** Streams of tokens that are no longer valid, or of servers no longer theirs, end now. */
-  #endRevoked(before: Config): void {
-    const stay = new Set(this.config.principals.map(({ id }) => id)); // Bounded by configuration.
-    for (const { id } of before.principals) if (!stay.has(id)) this.#messages.endPrincipal(id);
-    for (const exchange of this.#serve.open) {
-      const openEnded = isOpenEnded(exchange);
-      const ends = isRevoked(exchange, this.#snapshot) || (openEnded && !hasServer(exchange, this.#snapshot));
-      // What is not a stream is a call: it began with a valid token and gets its answer.
-      const stoppable = exchange.streaming || (openEnded && !exchange.response.headersSent);
-      if (ends && stoppable) exchange.stop?.('revoked');
     }
   }
 
@@ -341,6 +336,10 @@ class RunningApp implements App {
     return this.#local.ask(question, events);
   }
 
+  why(user: string, target: string): WhyAnswer {
+    return this.#messages.why({ config: this.config, user, target });
+  }
+
   status(): Readonly<Record<string, unknown>> {
     return statusOf({
       config: this.config,
@@ -366,6 +365,7 @@ class RunningApp implements App {
    */
   async close(options: { graceMs?: number } = {}): Promise<void> {
     this.#draining = true;
+    this.#revocations.close();
     if (this.#door !== undefined) await this.#leave(this.#door);
     this.#shut = true;
     this.#messages.drain();

@@ -21,6 +21,7 @@ import { stdioCommand } from './command-stdio.ts';
 import { tokenCommands } from './command-token.ts';
 import { toolsCommand } from './command-tools.ts';
 import { versionCommand, versionLine } from './command-version.ts';
+import { whyCommand } from './command-why.ts';
 import { EXIT, exitCodeOf, flushed, usageError, type Command, type OptionSpec, type Surroundings } from './command.ts';
 import { stackOf } from './stack.ts';
 
@@ -33,6 +34,7 @@ export const COMMANDS: readonly Command[] = [
   toolsCommand,
   callCommand,
   ...tokenCommands,
+  whyCommand,
   stdioCommand,
   addCommand,
   removeCommand,

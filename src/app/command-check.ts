@@ -11,6 +11,7 @@ import { explainConfig } from '../config/explain.ts';
 import { PROBE_COUNT_MAX } from '../limits.ts';
 import type { Config, Problem, ServerConfig, StdioServerConfig } from '../model.ts';
 import { EXIT, FILE_OPTIONS, JSON_OPTION, flagOption, textOption, type Command, type Invocation } from './command.ts';
+import { expiredTokens } from './expired-tokens.ts';
 import { loadConfig, roleOf, type LoadedConfig } from './load.ts';
 import { probe } from './probe.ts';
 import { probeCommand } from './probe-command.ts';
@@ -38,7 +39,11 @@ export const checkCommand: Command = {
     }
     const loads = await loadAll(invocation);
     const problems = distinct(
-      loads.flatMap((loaded) => [...loaded.problems, ...commandProblems(loaded, invocation.env)]),
+      loads.flatMap((loaded) => [
+        ...loaded.problems,
+        ...(loaded.config === undefined ? [] : expiredTokens(loaded.config, Date.now())),
+        ...commandProblems(loaded, invocation.env),
+      ]),
     );
     const invalid = loads.some((loaded) => loaded.problems.some((problem) => problem.severity === 'error'));
     const connect = flagOption(invocation, 'connect');

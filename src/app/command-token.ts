@@ -8,7 +8,12 @@
  */
 import { randomBytes } from 'node:crypto';
 
-import { addUser, listUsers, removeUser, replaceToken, type ListedUser } from '../config/edit.ts';
+import { addUser, hasUser, listUsers, removeUser, replaceToken } from '../config/edit.ts';
+import type { ListedToken, ListedUser } from '../config/edit.ts';
+import { addToken, removeToken } from '../config/edit-tokens.ts';
+import { READERS } from '../config/kinds.ts';
+import type { TokenEntry } from '../config/token-entry.ts';
+import { isTokenLabel } from '../config/tokens.ts';
 import { ProxyError } from '../errors.ts';
 import { askService, SERVICE_OPTIONS } from './admin-client.ts';
 import { asReloadAnswer } from './command-reload.ts';
@@ -30,11 +35,16 @@ import { readOperatorFile, sha256 } from './operator-file.ts';
 import { problemsText } from './report.ts';
 
 const NAME = /^[A-Za-z0-9._@-]{1,64}$/;
-const ROLES = ['user', 'admin'] as const;
+
+const LABEL_OPTION = {
+  type: 'string',
+  value: 'L',
+  help: 'which of several tokens of the user, such as laptop',
+} as const;
 
 const add: Command = {
   name: 'token add',
-  synopsis: 'NAME [--server S]... [--role admin]',
+  synopsis: 'NAME [--server S]... [--role ROLE] [--label L] [--expires DAY] [--network CIDR]...',
   summary: 'Lets a user in: prints a new token once and stores its digest',
   options: {
     server: {
@@ -43,50 +53,84 @@ const add: Command = {
       value: 'S',
       help: 'a server the user may use (repeat it); without it: all',
     },
-    role: { type: 'string', value: 'ROLE', help: 'user (default), or admin, who may see status and metrics' },
+    role: {
+      type: 'string',
+      value: 'ROLE',
+      help: 'user (default), admin, who may see status and metrics, or a role of tokens.yml',
+    },
+    label: { ...LABEL_OPTION, help: 'a name for the token; for a user who exists it is one more' },
+    expires: { type: 'string', value: 'DAY', help: 'the last day on which it is good (UTC), 2027-01-31, or a time' },
+    network: { type: 'string', multiple: true, value: 'CIDR', help: 'where it may be used from (repeat it)' },
     ...SERVICE_OPTIONS,
   },
   positionals: { min: 1, max: 1 },
   async run(invocation) {
     const name = invocation.positionals[0] ?? '';
     const servers = listOption(invocation, 'server');
-    const asked = textOption(invocation, 'role') ?? 'user';
-    const role = ROLES.find((known) => known === asked);
-    if (role === undefined) return usageError(invocation.stderr, `--role is one of: ${ROLES.join(', ')}`);
-    return issue(invocation, name, (text, tokenDigest) =>
-      addUser(text, {
+    const role = textOption(invocation, 'role') ?? 'user';
+    const terms = termsOf(invocation);
+    if (typeof terms === 'string') return usageError(invocation.stderr, terms);
+    if (!NAME.test(role)) return usageError(invocation.stderr, '--role is user, admin or the name of a role');
+    const given = ['server', 'role'].filter((option) => invocation.values[option] !== undefined);
+    return issue(invocation, name, (text, digest) => {
+      const token = { digest, ...terms };
+      // Without anything else to say of a user who is there, it is one more token.
+      if (given.length === 0 && terms.label !== undefined && hasUser(text, name)) return addToken(text, name, token);
+      // What is given for a role is not widened by default.
+      const isRole = role !== 'user' && role !== 'admin';
+      return addUser(text, {
         name,
-        tokenDigest,
+        token,
         ...(role === 'user' ? {} : { role }),
-        ...(servers.length === 0 ? {} : { servers }),
-      }),
-    );
+        ...(servers.length === 0 && !isRole ? {} : { servers }),
+      });
+    });
   },
 };
+
+/** The label and terms of the options, or what is wrong with them. */
+function termsOf(invocation: Invocation): Omit<TokenEntry, 'digest'> | string {
+  const label = textOption(invocation, 'label');
+  const expires = textOption(invocation, 'expires');
+  const networks = listOption(invocation, 'network');
+  if (label !== undefined && !isTokenLabel(label)) return '--label has 1 to 64 of the characters A-Z a-z 0-9 . _ @ -';
+  if (expires !== undefined && READERS.end.read(expires) === undefined) return `--expires is ${READERS.end.expects}`;
+  const wrong = networks.find((network) => READERS.block.read(network) === undefined);
+  if (wrong !== undefined) return `--network is ${READERS.block.expects}`;
+  return {
+    ...(label === undefined ? {} : { label }),
+    ...(expires === undefined ? {} : { expires }),
+    ...(networks.length === 0 ? {} : { networks }),
+  };
+}
 
 const rotate: Command = {
   name: 'token rotate',
   synopsis: 'NAME',
-  summary: 'Replaces the token of a user by a new one, which is printed once',
+  summary: 'Replaces all tokens of a user by a new one, which is printed once',
   options: SERVICE_OPTIONS,
   positionals: { min: 1, max: 1 },
   async run(invocation) {
     const name = invocation.positionals[0] ?? '';
-    return issue(invocation, name, (text, tokenDigest) => replaceToken(text, name, tokenDigest));
+    return issue(invocation, name, (text, digest) => replaceToken(text, name, { digest }));
   },
 };
 
 const revoke: Command = {
   name: 'token revoke',
-  synopsis: 'NAME',
-  summary: 'Shuts a user out: removes the user and the token',
-  options: SERVICE_OPTIONS,
+  synopsis: 'NAME [--label L]',
+  summary: 'Shuts a user out: removes the user with all tokens, or the one token with a label',
+  options: { label: LABEL_OPTION, ...SERVICE_OPTIONS },
   positionals: { min: 1, max: 1 },
   async run(invocation) {
     const name = invocation.positionals[0] ?? '';
     if (!NAME.test(name)) return wrongName(invocation);
-    const path = await changeTokens(invocation, (text) => removeUser(text, name));
-    invocation.stderr.write(`Removed ${name} from ${path}.\n`);
+    const label = textOption(invocation, 'label');
+    const path = await changeTokens(invocation, (text) =>
+      label === undefined ? removeUser(text, name) : removeToken(text, name, label),
+    );
+    const what = label === undefined ? name : `the token ${label} of ${name}`;
+    invocation.stderr.write(`Removed ${what} from ${path}.\n`);
     await tellService(invocation);
     return EXIT.ok;
   },
@@ -111,14 +155,38 @@ const list: Command = {
   },
 };
 
-/** One line per user: name, role, servers. */
+/** One line per user: name, role, servers; then one for each token that has more than its digest. */
 function table(users: readonly ListedUser[]): string {
   const width = Math.max(...users.map((user) => user.name.length));
-  const lines = users.map(({ name, role, servers }) => {
-    const access = servers.includes('*') ? 'all servers' : servers.join(', ') || 'no server';
-    return `${name.padEnd(width)}  ${role.padEnd('admin'.length)}  ${access}\n`;
+  const roleWidth = Math.max(...users.map((user) => rolesOf(user).length));
+  const lines = users.flatMap((user) => {
+    const { name, role, roles, servers, tokens } = user;
+    const none = [role, ...roles].every((word) => word === 'user' || word === 'admin')
+      ? 'no server'
+      : 'as the role says';
+    const access = servers.includes('*') ? 'all servers' : servers.join(', ') || none;
+    return [`${name.padEnd(width)}  ${rolesOf(user).padEnd(roleWidth)}  ${access}\n`, ...tokens.flatMap(termsLine)];
   });
   return lines.join('');
+}
+
+function rolesOf({ role, roles }: ListedUser): string {
+  return [role, ...roles].join(', ');
+}
+
+function termsLine({ label, expires, not_before: from, networks }: ListedToken): string[] {
+  const terms = [
+    ...(from === null ? [] : [`from ${from}`]),
+    ...(expires === null ? [] : [`expires ${expires}${isPast(expires) ? ' (EXPIRED)' : ''}`]),
+    ...(networks.length === 0 ? [] : [`only ${networks.join(' ')}`]),
+  ];
+  if (label === null && terms.length === 0) return [];
+  return [`    token ${[label ?? 'without label', ...terms].join(', ')}\n`];
+}
+
+function isPast(expires: string): boolean {
+  const ms = READERS.end.read(expires);
+  return ms !== undefined && ms <= Date.now();
 }
 
 export const tokenCommands: readonly Command[] = [add, list, rotate, revoke];

@@ -6,11 +6,13 @@
  */
 import { outgoingCredential } from '../auth/credentials.ts';
 import type { Sealer } from '../auth/seal.ts';
+import { userCharges } from '../gateway/charges.ts';
 import { createGateway } from '../gateway/gateway.ts';
 import { createDownstream, type Downstream } from '../gateway/downstream.ts';
 import { openStdio, type StdioConversation, type StdioOptions } from '../gateway/stdio.ts';
 import type { Gateway, GatewayView } from '../gateway/view.ts';
 import type { Exchange } from '../http/exchange.ts';
+import type { RateLimiter } from '../http/rate-limit.ts';
 import { PIPED_CHILD_EOF_MS_MAX, PIPED_CHILD_TERM_MS_MAX } from '../limits.ts';
 import type { Diag } from '../log/diag.ts';
 import type { JsonObject } from '../mcp/waist.ts';
@@ -21,6 +23,7 @@ import { withLocalPrincipal } from './local-principal.ts';
 import type { RoutePart } from './routes.ts';
 import { stackOf } from './stack.ts';
 import { VERSION } from './version.ts';
+import { explainAccess, type WhyAnswer, type WhyQuestion } from './why.ts';
 
 export interface MessagePathOptions {
   readonly config: Config;
@@ -28,6 +31,8 @@ export interface MessagePathOptions {
   readonly diag: Diag;
   readonly pool: UpstreamPool;
   readonly sealer: Sealer;
+  /** Undefined: nothing is limited. */
+  readonly limiter?: RateLimiter;
   /** What commands may inherit a few harmless variables from. */
   readonly ambientEnv: Readonly<Record<string, string | undefined>>;
   /** The client waits on a pipe for the end of all commands, and not for long. */
@@ -59,6 +64,8 @@ export interface MessagePath {
   /** Ends the streams and sessions of somebody who may no longer come in. */
   endPrincipal(principalId: string): void;
   status(): readonly MemberStatus[];
+  /** Why a user may use a server or tool, or may not, as it is now. */
+  why(asked: Pick<WhyQuestion, 'config' | 'user' | 'target'>): WhyAnswer;
   /** As in `Gateway.conflicts`. */
   conflicts(): readonly JsonObject[];
   /** Sessions of older revisions that have a state in memory. */
@@ -70,7 +77,7 @@ export interface MessagePath {
 
 /** Opens nothing yet: servers are started when they are first needed. */
 export function openMessagePath(options: MessagePathOptions): MessagePath {
-  const { config, clock, diag, pool, sealer, ambientEnv } = options;
+  const { config, clock, diag, pool, sealer, ambientEnv, limiter } = options;
   const stopMs = options.piped ? { eof: PIPED_CHILD_EOF_MS_MAX, term: PIPED_CHILD_TERM_MS_MAX } : undefined;
   const onDiag = (level: 'warn' | 'info', message: string, data?: Readonly<Record<string, unknown>>): void =>
     diag[level](message, data);
@@ -80,6 +87,7 @@ export function openMessagePath(options: MessagePathOptions): MessagePath {
     sealer,
     onDiag,
     isLazy: options.isLazy === true,
+    ...(limiter === undefined ? {} : { limiter }),
     openPeer(server) {
       const credential = outgoingCredential(server.kind === 'http' ? server.credential : { type: 'none' }, clock);
       return openPeer(server, { pool, credential, ambientEnv, clock, onDiag, stopMs });
@@ -101,7 +109,8 @@ export function openMessagePath(options: MessagePathOptions): MessagePath {
   return {
     serve(exchange, { principal, serverName, part }) {
       const view = gateway.view(principal, serverName);
-      downstream.serve(exchange, { view, principal, scope: serverName ?? '', part });
+      const charge = (count: number): void => void limiter?.enter(userCharges(principal), count);
+      downstream.serve(exchange, { view, principal, scope: serverName ?? '', part, charge });
     },
     converse({ principal, serverName }, pipe) {
       const view = gateway.view(principal, serverName);
@@ -112,6 +121,12 @@ export function openMessagePath(options: MessagePathOptions): MessagePath {
     reload: (next) => gateway.reload(withLocalPrincipal(next)),
     endPrincipal: (principalId) => downstream.endPrincipal(principalId),
     status: () => gateway.status(),
+    why: (asked) =>
+      explainAccess({
+        ...asked,
+        nowMs: clock.wallMs(),
+        upstream: (principal, server) => gateway.upstream(principal, server),
+      }),
     conflicts: () => gateway.conflicts(),
     get sessionCount() {
       return downstream.sessionCount;

@@ -10,10 +10,10 @@ import type { Duplex } from 'node:stream';
 
 import { healthReply, type Readiness } from '../admin/health.ts';
 import { isDiscoveryProbe, NO_DISCOVERY } from '../admin/well-known.ts';
-import { challenge, type Authenticated } from '../auth/authenticate.ts';
 import { outgoingCredential, requireCredential } from '../auth/credentials.ts';
 import type { Sealer } from '../auth/seal.ts';
 import { ProxyError } from '../errors.ts';
+import { callCharges, needsMessages } from '../gateway/charges.ts';
 import { clientIp } from '../http/client-ip.ts';
 import { asProxyError, recordFailure, type Exchange } from '../http/exchange.ts';
 import { guardHead, guardMcp } from '../http/guard.ts';
@@ -21,11 +21,13 @@ import { refuseOnSocket } from '../http/malformed.ts';
 import { sendFailure, sendJson } from '../http/reply.ts';
 import { EXCHANGE_COUNT_MAX } from '../limits.ts';
 import type { Diag } from '../log/diag.ts';
+import { mayRestrict } from '../mcp/access.ts';
 import type { Clock, Entry, HttpServerConfig, Principal, ServerConfig } from '../model.ts';
 import { relay } from '../relay/relay.ts';
 import type { RemoteOptions } from '../upstream/mcp-http.ts';
 import { cameFromHere } from '../upstream/outbound.ts';
 import type { UpstreamPool } from '../upstream/pool.ts';
+import { admit, noteFailedLogin, type AdmitOptions } from './admit.ts';
 import { beginExchange, createRegistry, emptyEntry, type OpenExchanges } from './begin.ts';
 import type { MessagePath } from './messages.ts';
 import { choose } from './choose.ts';
@@ -33,9 +35,8 @@ import { choosePath, findRoute, METHODS, type Path, type Route } from './routes.
 import type { Snapshot } from './snapshot.ts';
 import { stackOf } from './stack.ts';
 
-export interface ServeOptions {
+export interface ServeOptions extends AdmitOptions {
   readonly clock: Clock;
-  readonly diag: Diag;
   readonly pool: UpstreamPool;
   readonly sealer: Sealer;
   readonly messages: MessagePath;
@@ -103,7 +104,7 @@ function dispatch(exchange: Exchange, snapshot: Snapshot, options: ServeOptions)
   if (options.draining()) throw new ProxyError('SHUTTING_DOWN', 'mcproxy is stopping; try again shortly', RETRY_SOON);
   if (options.refusing()) throw refusedByLog();
 
-  const by = admit(exchange, route, snapshot);
+  const by = admit(exchange, route, { snapshot, options });
   if (route.kind === 'unknown') throw unknownRoute();
   if (route.kind === 'status') return sendStatus(exchange, by.principal, options);
   if (route.kind === 'all') {
@@ -134,43 +135,6 @@ function unknownRoute(): ProxyError {
   return new ProxyError('ROUTE_UNKNOWN', 'there is no such path or server for this user');
 }
 
-/** Lets the caller in as a principal. @throws {ProxyError} AUTH_MISSING, AUTH_INVALID, ACCESS_DENIED */
-function admit(exchange: Exchange, route: Route, snapshot: Snapshot): Authenticated {
-  const { authenticator, config } = snapshot;
-  const result = authenticator.authenticate(exchange.request.headers.authorization);
-  const server = route.kind === 'server' ? config.servers.get(route.serverName) : undefined;
-  const passthrough = server?.kind === 'http' && server.credential.type === 'passthrough' ? server : undefined;
-  if (result.kind === 'known') {
-    exchange.entry.principal = result.by.principal.id;
-    exchange.tokenDigest = result.by.tokenDigest;
-    refuseOwnToken(result.by.principal, route, result.by.tokenDigest);
-    return result.by;
-  }
-  if (result.kind === 'unknown' && passthrough !== undefined) {
-    // Eight digits find the caller in the log, but two tokens may share them: what belongs to one needs all.
-    exchange.entry.principal = `passthrough:${result.tokenDigest.slice(0, 8)}`;
-    const principal: Principal = {
-      id: `passthrough:${result.tokenDigest}`,
-      role: 'user',
-      tokenDigests: [],
-      servers: new Map([[passthrough.name, passthrough]]),
-    };
-    return { principal, tokenDigest: result.tokenDigest };
-  }
-  throw challenge(result.kind, config.principals.length === 0);
-}
-
-/** A token of ours must never reach a passthrough server, which would get the client's Authorization as it is. */
-function refuseOwnToken(principal: Principal, route: Route, tokenDigest: string): void {
-  if (route.kind !== 'server' || tokenDigest === '') return;
-  const server = principal.servers.get(route.serverName);
-  if (server?.kind !== 'http' || server.credential.type !== 'passthrough') return;
-  throw new ProxyError(
-    'ACCESS_DENIED',
-    `server ${server.name} takes its own token (passthrough): send that, not the token of mcproxy`,
-  );
-}
-
 interface Chosen {
   readonly server: ServerConfig;
   readonly principal: Principal;
@@ -188,7 +152,8 @@ function serveOne(exchange: Exchange, chosen: Chosen, here: { snapshot: Snapshot
     if (server.kind === 'http' && path === 'relay') return relayBytes(exchange, { ...chosen, server }, here);
     here.options.messages.serve(exchange, { principal, serverName: server.name, part });
   };
-  const path = choosePath(server, part, fallsBack);
+  const looksInside = mayRestrict(principal.access, server.exposure.prefix) || needsMessages(principal, server);
+  const path = choosePath(server, part, { fallsBack, looksInside });
   if (server.kind === 'stdio' || path !== 'ask') return serve(path === 'ask' ? 'messages' : path);
   const choice = { exchange, server, part, principalId: principal.id };
   const { clock, diag, pool, sealer } = here.options;
@@ -215,6 +180,8 @@ function relayBytes(
   here: { snapshot: Snapshot; options: ServeOptions },
 ): void {
   const { config, redactor } = here.snapshot;
+  if (server.limits !== undefined || server.ownLimits !== undefined)
+    chargeRelayed(exchange, { server, principal, part }, here.options);
   const { params } = config.log;
   relay(
     exchange,
@@ -236,6 +203,13 @@ function relayBytes(
   );
 }
 
+/** What is relayed is counted by the request, because nobody looks into it. @throws {ProxyError} RATE_LIMITED */
+function chargeRelayed(exchange: Exchange, { server, principal }: Chosen, { limiter }: ServeOptions): void {
+  if (exchange.request.method !== 'POST') return;
+  const leave = limiter.enter(callCharges(principal, server));
+  exchange.response.once('close', leave);
+}
+
 function paramsOf(body: Buffer): unknown {
   try {
     const message = JSON.parse(body.toString('utf8')) as { params?: unknown } | null;
@@ -251,7 +225,9 @@ function sendHealth(
   here: { snapshot: Snapshot; options: ServeOptions },
 ): void {
   refuseOtherThanGet(exchange);
-  const result = here.snapshot.authenticator.authenticate(exchange.request.headers.authorization);
+  const { headers } = exchange.request;
+  const result = here.snapshot.authenticator.authenticate(headers.authorization, exchange.entry.clientIp);
+  noteFailedLogin(exchange, result, here.options);
   const servers = result.kind === 'known' ? [...result.by.principal.servers.keys()] : undefined;
   if (result.kind === 'known') exchange.entry.principal = result.by.principal.id;
   const reply = healthReply(route.path, here.options.readiness(), servers);

@@ -9,7 +9,7 @@ import { makeTrustedProxies, type TrustedProxies } from '../http/client-ip.ts';
 import type { Exchange } from '../http/exchange.ts';
 import type { GuardPolicy } from '../http/guard.ts';
 import { makeRedactor, type Redactor } from '../log/redact.ts';
-import type { Config, HttpServerConfig } from '../model.ts';
+import type { Clock, Config, HttpServerConfig } from '../model.ts';
 
 export interface Snapshot {
   readonly config: Config;
@@ -20,10 +20,16 @@ export interface Snapshot {
 }
 
 /** Derives what requests need. */
-export function makeSnapshot(config: Config): Snapshot {
+export function makeSnapshot(config: Config, clock: Clock): Snapshot {
   return Object.freeze({
     config,
-    authenticator: makeAuthenticator(config),
+    authenticator: makeAuthenticator(config, {
+      nowMs: () => clock.wallMs(),
+      makeNetworks(blocks) {
+        const networks = makeTrustedProxies(blocks);
+        return (ip) => networks?.trusts(ip) ?? false;
+      },
+    }),
     guard: {
       pathPrefix: config.pathPrefix,
       listenHost: config.listen.host,
@@ -46,12 +52,24 @@ export function* httpServers(config: Config): Generator<HttpServerConfig> {
 
 /** Whether the token that let the exchange in would not do so now. */
 export function isRevoked({ entry, tokenDigest }: Exchange, { authenticator, config }: Snapshot): boolean {
-  const { principal, upstream } = entry;
+  const { principal, upstream, clientIp } = entry;
   if (principal === null) return false;
-  if (tokenDigest !== null) return !authenticator.stillValid(tokenDigest, principal);
+  if (tokenDigest !== null) return !authenticator.stillValid({ tokenDigest, principalId: principal, clientIp });
   // Without a token of ours only a passthrough server lets anybody in.
   const server = config.servers.get(upstream ?? '');
   return server?.kind === 'http' && server.credential.type !== 'passthrough';
+}
+
+/** When the next token expires after `nowMs`; undefined when none will. */
+export function nextExpiryMs({ principals }: Config, nowMs: number): number | undefined {
+  let next: number | undefined;
+  for (const { tokenTerms } of principals) {
+    for (const { expiresMs } of tokenTerms?.values() ?? []) {
+      if (expiresMs !== undefined && expiresMs > nowMs && expiresMs < (next ?? Number.POSITIVE_INFINITY))
+        next = expiresMs;
+    }
+  }
+  return next;
 }
 
 /** Whether the server of the exchange is still there for its principal. */

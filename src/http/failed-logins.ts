@@ -5,8 +5,8 @@
  * else, nor themselves. Who has many addresses gains little: of one wider block only so many are told apart, the rest
  * counts together, and when the table is full the address that failed longest ago is forgotten. Without timers.
  */
-import { LOGIN_ADDRESS_COUNT_MAX, LOGIN_BLOCK_ADDRESS_COUNT_MAX, LOGIN_FAILURE_COUNT_FREE } from '../limits-access.ts';
-import { LOGIN_LOCK_MS_BASE, LOGIN_LOCK_MS_MAX } from '../limits-access.ts';
+import { LOGIN_ADDRESS_COUNT_MAX, LOGIN_BLOCK_ADDRESS_COUNT_MAX, LOGIN_FAILURE_COUNT_FREE } from '../limits.ts';
+import { LOGIN_LOCK_MS_BASE, LOGIN_LOCK_MS_MAX } from '../limits.ts';
 import type { Clock } from '../model.ts';
 import { addressBlock } from './address-block.ts';
 

@@ -6,7 +6,7 @@
  * is limited for whom is decided by the callers. The state is this process's alone.
  */
 import { ProxyError } from '../errors.ts';
-import { LIMIT_STATE_COUNT_MAX } from '../limits-access.ts';
+import { LIMIT_STATE_COUNT_MAX } from '../limits.ts';
 import type { Clock, Limit } from '../model.ts';
 
 /** A limit that counts for a call. */
