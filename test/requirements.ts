@@ -6,6 +6,7 @@
  * used again for another promise.
  */
 
+import { ACCESS_CASES } from './access-cases.ts';
 import { PROTOCOL_CASES } from './protocol-cases.ts';
 
 import { PACKAGE, SERVICE, SHUTDOWN } from './requirements-package.ts';
@@ -376,13 +377,12 @@ export const REQUIREMENTS = {
   ...from('src/README.md', REPOSITORY),
   ...from('README.md, configuration', FILES),
   ...from('RFC 6750 §3; RFC 9110 §11.6.1', IDENTITY),
+  ...from('README.md, access and limits; RFC 6585 §4', ACCESS_CASES),
   ...from('MCP 2025-11-25 transports; MCP 2024-11-05 transports', ROUTES),
   ...from('RFC 9110 §7.6.1; MCP 2025-11-25 authorization#token-passthrough', CREDENTIALS),
   ...from('MCP 2026-07-28 transports; RFC 9112 §8', STREAMING),
   ...from('RFC 9110 §9.2.2, §10.2.3', RETRIES),
-  ...from('README.md, operating', LOG),
-  ...from('README.md, operating', RELOAD),
-  ...from('README.md, operating', SHUTDOWN),
+  ...from('README.md, operating', { ...LOG, ...RELOAD, ...SHUTDOWN }),
   ...from('MCP 2025-11-25 transports#security-warning; RFC 9110 §15.5; RFC 9112 §11.2', GUARD),
   ...from('src/README.md; MCP 2025-11-25 transports', GATEWAY),
   ...from('MCP 2024-11-05 … 2026-07-28, all pages; see the comments of the tests', PROTOCOL_CASES),

@@ -4,7 +4,8 @@ import { inspect } from 'node:util';
 
 import fc from 'fast-check';
 
-import { AUTH, SERVER, SETTINGS, USER } from '../../src/config/schema.ts';
+import { AUTH, SERVER, SETTINGS } from '../../src/config/schema.ts';
+import { ROLE, TOKEN, USER } from '../../src/config/schema-users.ts';
 import { PROBLEM_COUNT_MAX } from '../../src/limits.ts';
 import { parseFiles, type TestInput } from '../support/parse-files.ts';
 import { verifies } from '../support/verifies.ts';
@@ -14,7 +15,11 @@ const MARK = 'sk-PLANTED';
 const planted = fc.stringMatching(/^[A-Za-z0-9]{8,20}$/).map((tail) => `${MARK}${tail}0`);
 
 const KEYS = [
-  ...new Set([SETTINGS, SERVER, AUTH, USER].flatMap((table) => Object.keys(table).flatMap((name) => name.split('.')))),
+  ...new Set(
+    [SETTINGS, SERVER, AUTH, USER, ROLE, TOKEN].flatMap((table) =>
+      Object.keys(table).flatMap((name) => name.split('.')),
+    ),
+  ),
   'mcpServers',
   'proxy',
   'features',

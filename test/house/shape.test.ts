@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as limits from '../../src/limits.ts';
+import * as accessLimits from '../../src/limits-access.ts';
 import { verifies } from '../support/verifies.ts';
 import {
   checkBounds,
@@ -15,7 +16,7 @@ import {
 import { readSource } from './source.ts';
 import { listSources, readSources } from './tree.ts';
 
-const LIMITS = new Set(Object.keys(limits));
+const LIMITS = new Set(Object.keys({ ...limits, ...accessLimits }));
 const ALL = ['src', 'test', 'build'] as const;
 
 verifies('repository.house-shape', 'every file of src opens with a header of 3 to 12 lines', () => {

@@ -22,7 +22,10 @@ users:
   __proto__: { token: "${digestOf(ODD.proto)}", servers: { up: ${server}, __proto__: ${server} } }
   toString: { token: "${digestOf(ODD.toString)}", servers: {} }
 `;
-const proxied = await startProxied({ after }, { servers: {}, tokens: TOKENS });
+const proxied = await startProxied(
+  { after },
+  { servers: {}, tokens: TOKENS, settings: 'trusted_proxies: [127.0.0.1]\n' },
+);
 const [nobody, everybody] = await Promise.all([
   startProxied({ after }, { servers: {}, tokens: 'users: {}\n' }),
   startProxied({ after }, { servers: {}, tokens: 'users: {}\n', settings: `auth: none\nservers: { up: ${server} }\n` }),
@@ -31,8 +34,13 @@ after(() => checkNothingLeft());
 
 const CALL = { method: 'POST', body: rpc('tools/list') } as const;
 
+let askedCount = 0;
+
+/** Each from an address of its own, so that the many wrong tokens of one address do not have to wait. */
 function asking(authorization: string | undefined): Record<string, string> {
-  return { 'content-type': 'application/json', ...(authorization === undefined ? {} : { authorization }) };
+  askedCount += 1;
+  const from = { 'x-forwarded-for': `10.0.0.${askedCount}` };
+  return { 'content-type': 'application/json', ...from, ...(authorization === undefined ? {} : { authorization }) };
 }
 
 const known = [

@@ -10,7 +10,8 @@ import { LISTS, type ListKind } from '../../src/gateway/catalog-read.ts';
 import { createGateway } from '../../src/gateway/gateway.ts';
 import type { Gateway, GatewayView } from '../../src/gateway/view.ts';
 import type { JsonObject, McpOutcome } from '../../src/mcp/waist.ts';
-import type { Config } from '../../src/model.ts';
+import type { RateLimiter } from '../../src/http/rate-limit.ts';
+import type { Clock, Config } from '../../src/model.ts';
 import { request, scriptedPeer, standingClock, stdioServer, type Offer, type ScriptedPeer } from './scripted-peer.ts';
 
 export interface World {
@@ -34,8 +35,12 @@ export function tools(...names: string[]): JsonObject[] {
   return names.map((name) => ({ name, inputSchema: { type: 'object' } }));
 }
 
-/** @param offers what each server has, by its name */
-export function startWorld(t: TestContext, config: Config, offers: Readonly<Record<string, Offer>> = {}): World {
+/** @param offers what each server has, by its name; nothing is limited without `makeLimiter` */
+export function startWorld(
+  t: TestContext,
+  config: Config & { readonly makeLimiter?: (clock: Clock) => RateLimiter },
+  offers: Readonly<Record<string, Offer>> = {},
+): World {
   const peers: ScriptedPeer[] = [];
   const bugs: unknown[] = [];
   const diags: { message: string; data: unknown }[] = [];
@@ -45,6 +50,7 @@ export function startWorld(t: TestContext, config: Config, offers: Readonly<Reco
     config,
     clock,
     sealer: makeSealer(Buffer.alloc(32, 7)),
+    ...(config.makeLimiter === undefined ? {} : { limiter: config.makeLimiter(clock) }),
     onDiag(_level, message, data) {
       diags.push({ message, data });
       if (/bug|not closed/.test(message)) bugs.push([message, data]);

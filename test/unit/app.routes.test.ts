@@ -66,7 +66,9 @@ const choices = [
 for (const { title, server, paths } of choices) {
   verifies('gateway.servers.path', `${title} is reached by ${paths.join(', ')} at mcp, sse, messages`, () => {
     assert.deepEqual(
-      (['mcp', 'sse', 'messages'] as const).map((part) => choosePath(server, part, false)),
+      (['mcp', 'sse', 'messages'] as const).map((part) =>
+        choosePath(server, part, { fallsBack: false, looksInside: false }),
+      ),
       paths,
     );
   });

@@ -3,6 +3,10 @@ import { createHash } from 'node:crypto';
 import { test } from 'node:test';
 import { challenge, makeAuthenticator } from '../../src/auth/authenticate.ts';
 import type { Config, Principal } from '../../src/model.ts';
+import { verifies } from '../support/verifies.ts';
+
+const NOW_MS = Date.UTC(2027, 0, 31, 12);
+const FROM = '192.0.2.1';
 
 function digest(token: string): string {
   return createHash('sha256').update(token).digest('hex');
@@ -13,13 +17,16 @@ function user(id: string, ...tokens: string[]): Principal {
 }
 
 function authenticatorFor(principals: readonly Principal[], auth: Config['auth'] = 'tokens') {
-  return makeAuthenticator({ auth, principals, servers: new Map() } as unknown as Config);
+  return makeAuthenticator({ auth, principals, servers: new Map() } as unknown as Config, {
+    nowMs: () => NOW_MS,
+    makeNetworks: (blocks) => (ip) => blocks.includes(`${ip}/32`),
+  });
 }
 
 test('each token of a user is that user, and no other text is', () => {
   const { authenticate } = authenticatorFor([user('a', 'one', 'two'), user('b', 'three')]);
   const idOf = (token: string): string => {
-    const result = authenticate(`Bearer ${token}`);
+    const result = authenticate(`Bearer ${token}`, FROM);
     return result.kind === 'known' ? result.by.principal.id : result.kind;
   };
   assert.deepEqual(['one', 'two', 'three', 'four', 'One', ''].map(idOf), [
@@ -35,18 +42,72 @@ test('each token of a user is that user, and no other text is', () => {
 
 test('an unknown token is known by its digest only, a missing one by nothing', () => {
   const { authenticate } = authenticatorFor([user('a', 'one')]);
-  assert.deepEqual(authenticate('Bearer other'), { kind: 'unknown', tokenDigest: digest('other') });
-  assert.deepEqual(authenticate(undefined), { kind: 'missing' });
+  assert.deepEqual(authenticate('Bearer other', FROM), { kind: 'unknown', tokenDigest: digest('other') });
+  assert.deepEqual(authenticate(undefined, FROM), { kind: 'missing' });
 });
 
 test('a token is valid as long as it is of the same user', () => {
   const before = digest('one');
-  assert.equal(authenticatorFor([user('a', 'one')]).stillValid(before, 'a'), true);
-  assert.equal(authenticatorFor([user('b', 'one')]).stillValid(before, 'a'), false);
-  assert.equal(authenticatorFor([user('a', 'two')]).stillValid(before, 'a'), false);
-  assert.equal(authenticatorFor([], 'none').stillValid(before, 'a'), false);
-  assert.equal(authenticatorFor([], 'none').stillValid('', 'anonymous'), true);
+  assert.equal(
+    authenticatorFor([user('a', 'one')]).stillValid({ tokenDigest: before, principalId: 'a', clientIp: FROM }),
+    true,
+  );
+  assert.equal(
+    authenticatorFor([user('b', 'one')]).stillValid({ tokenDigest: before, principalId: 'a', clientIp: FROM }),
+    false,
+  );
+  assert.equal(
+    authenticatorFor([user('a', 'two')]).stillValid({ tokenDigest: before, principalId: 'a', clientIp: FROM }),
+    false,
+  );
+  assert.equal(
+    authenticatorFor([], 'none').stillValid({ tokenDigest: before, principalId: 'a', clientIp: FROM }),
+    false,
+  );
+  assert.equal(
+    authenticatorFor([], 'none').stillValid({ tokenDigest: '', principalId: 'anonymous', clientIp: FROM }),
+    true,
+  );
 });
+
+const HOUR_MS = 3_600_000;
+const terms = [
+  { name: 'expired', terms: { expiresMs: NOW_MS }, why: /^the token laptop of a expired at 2027-01-31T12:00:00Z$/ },
+  { name: 'not valid yet', terms: { notBeforeMs: NOW_MS + HOUR_MS }, why: /is valid from 2027-01-31T13:00:00Z on/ },
+  { name: 'from elsewhere', terms: { networks: ['192.0.2.2/32'] }, why: /may not be used from 192\.0\.2\.1/ },
+  {
+    name: 'within its terms',
+    terms: { expiresMs: NOW_MS + 1, notBeforeMs: NOW_MS, networks: [`${FROM}/32`] },
+    why: undefined,
+  },
+];
+for (const { name, terms: said, why } of terms) {
+  verifies(
+    'access.terms',
+    `a token that is ${name} is ${why === undefined ? 'let in' : 'refused like an unknown one'}`,
+    () => {
+      const all = {
+        label: 'laptop',
+        expiresMs: undefined,
+        notBeforeMs: undefined,
+        networks: [],
+        at: undefined,
+        ...said,
+      };
+      const principal = { ...user('a', 'one', 'two'), tokenTerms: new Map([[digest('one'), all]]) };
+      const { authenticate, stillValid } = authenticatorFor([principal]);
+      const result = authenticate('Bearer one', FROM);
+      const bearer = { tokenDigest: digest('one'), principalId: 'a', clientIp: FROM };
+      assert.equal(stillValid(bearer), why === undefined);
+      assert.equal(authenticate('Bearer two', FROM).kind, 'known');
+      if (why === undefined) return assert.equal(result.kind, 'known');
+      assert.ok(result.kind === 'refused');
+      assert.match(result.why, why);
+      const [told, unknown] = (['refused', 'unknown'] as const).map((kind) => challenge(kind, false));
+      assert.deepEqual([told?.message, told?.headers, told?.code], [unknown?.message, unknown?.headers, unknown?.code]);
+    },
+  );
+}
 
 const challenges = [
   { kind: 'missing', noUsers: false, code: 'AUTH_MISSING', hasError: false },

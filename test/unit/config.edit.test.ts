@@ -4,10 +4,11 @@ import test from 'node:test';
 import fc from 'fast-check';
 
 import { addUser, listUsers, removeUser, replaceToken } from '../../src/config/edit.ts';
+import { addToken, removeToken } from '../../src/config/edit-tokens.ts';
 import { verifies } from '../support/verifies.ts';
 
 const D = `sha256:${'d'.repeat(64)}`;
-const user = { name: 'zoe', tokenDigest: D };
+const user = { name: 'zoe', token: { digest: D } };
 
 const additions = [
   { name: 'an empty file', before: '', after: `users:\n  zoe:\n    token: ${D}\n    servers: "*"\n` },
@@ -70,7 +71,7 @@ for (const { name, before, after } of additions) {
 }
 
 test('role and servers are written, and names are quoted where they must be', () => {
-  const text = addUser('', { name: '007', tokenDigest: D, role: 'admin', servers: ['a', 'true'] });
+  const text = addUser('', { name: '007', token: { digest: D }, role: 'admin', servers: ['a', 'true'] });
   assert.equal(text, `users:\n  "007":\n    token: ${D}\n    role: admin\n    servers: [a, "true"]\n`);
 });
 
@@ -130,7 +131,7 @@ const replacements = [
   { name: 'empty braces', before: 'users: { zoe: {} }', after: `users: { zoe: {"token": "${D}"} }` },
 ];
 for (const { name, before, after } of replacements) {
-  test(`a token is replaced: ${name}`, () => assert.equal(replaceToken(before, 'zoe', D), after));
+  test(`a token is replaced: ${name}`, () => assert.equal(replaceToken(before, 'zoe', { digest: D }), after));
 }
 
 const refusals = [
@@ -147,7 +148,7 @@ const refusals = [
   },
   {
     name: 'a token of a user who does not exist',
-    edit: () => replaceToken('', 'zoe', D),
+    edit: () => replaceToken('', 'zoe', { digest: D }),
     message: /there is no user "zoe"/,
   },
   {
@@ -159,7 +160,7 @@ const refusals = [
   { name: 'users that are a list', edit: () => addUser('users:\n  - zoe\n', user), message: /"users" is not a map/ },
   {
     name: 'a user that is a text',
-    edit: () => replaceToken('users:\n  zoe: sha256:x\n', 'zoe', D),
+    edit: () => replaceToken('users:\n  zoe: sha256:x\n', 'zoe', { digest: D }),
     message: /the user "zoe" is not a map/,
   },
 ];
@@ -171,11 +172,14 @@ for (const { name, edit, message } of refusals) {
 
 verifies('identity.token-list', 'users are listed without their tokens', () => {
   const text =
-    'users:\n  amy: { token: [a, b], role: admin, servers: "*" }\n  ben: { token: a, servers: { x: {}, y: {} } }\n  cid:\n';
+    'users:\n  amy: { token: [a, {sha256: b, label: l, expires: 2027-01-31, networks: [10.0.0.0/8]}], role: admin, servers: "*" }\n' +
+    '  ben: { token: a, servers: { x: {}, y: {} } }\n  cid:\n';
+  const bare = { label: null, expires: null, not_before: null, networks: [] };
+  const termed = { label: 'l', expires: '2027-01-31', not_before: null, networks: ['10.0.0.0/8'] };
   assert.deepEqual(listUsers(text), [
-    { name: 'amy', role: 'admin', tokenCount: 2, servers: ['*'] },
-    { name: 'ben', role: 'user', tokenCount: 1, servers: ['x', 'y'] },
-    { name: 'cid', role: 'user', tokenCount: 0, servers: [] },
+    { name: 'amy', role: 'admin', roles: [], tokenCount: 2, tokens: [bare, termed], servers: ['*'] },
+    { name: 'ben', role: 'user', roles: [], tokenCount: 1, tokens: [bare], servers: ['x', 'y'] },
+    { name: 'cid', role: 'user', roles: [], tokenCount: 0, tokens: [], servers: [] },
   ]);
   assert.deepEqual(listUsers(''), []);
 });
@@ -192,7 +196,7 @@ verifies(
     fc.assert(
       fc.property(fc.constantFrom(...starts), names, (start, list) => {
         const added = list.filter((name) => name !== 'keep' && name !== 'anonymous');
-        const full = added.reduce((text, name) => addUser(text, { name, tokenDigest: D }), start);
+        const full = added.reduce((text, name) => addUser(text, { name, token: { digest: D } }), start);
         assert.deepEqual(
           listUsers(full)
             .map(({ name }) => name)
@@ -207,3 +211,51 @@ verifies(
     );
   },
 );
+
+const E = `sha256:${'e'.repeat(64)}`;
+const LAPTOP = { digest: E, label: 'laptop', expires: '2027-01-31', networks: ['10.0.0.0/8'] };
+const YAML_ENTRY = `{ sha256: "${'e'.repeat(64)}", label: "laptop", expires: "2027-01-31", networks: ["10.0.0.0/8"] }`;
+const JSON_ENTRY = `{"sha256": "${'e'.repeat(64)}", "label": "laptop", "expires": "2027-01-31", "networks": ["10.0.0.0/8"]}`;
+const tokenAdditions = [
+  {
+    name: 'a text',
+    before: `users:\n  zoe:\n    token: ${D} # old\n    servers: "*"\n`,
+    after: `users:\n  zoe:\n    token: [${D}, ${YAML_ENTRY}] # old\n    servers: "*"\n`,
+  },
+  {
+    name: 'a list on one line',
+    before: `users:\n  zoe: { token: [${D}], servers: "*" }\n`,
+    after: `users:\n  zoe: { token: [${D}, ${JSON_ENTRY}], servers: "*" }\n`,
+  },
+  {
+    name: 'a list of lines',
+    before: `users:\n  zoe:\n    token:\n      - ${D} # old\n      # more\n    servers: "*"\n`,
+    after: `users:\n  zoe:\n    token:\n      - ${D} # old\n      - ${YAML_ENTRY}\n      # more\n    servers: "*"\n`,
+  },
+  {
+    name: 'a map of lines',
+    before: `users:\n  zoe:\n    token:\n      sha256: ${'d'.repeat(64)}\n      label: phone\n    servers: "*"\n`,
+    after: `users:\n  zoe:\n    token: [{ sha256: "${'d'.repeat(64)}", label: "phone" }, ${YAML_ENTRY}]\n    servers: "*"\n`,
+  },
+  {
+    name: 'JSON',
+    before: `{"users": {"zoe": {"token": "${D}", "servers": "*"}}}`,
+    after: `{"users": {"zoe": {"token": ["${D}", ${JSON_ENTRY}], "servers": "*"}}}`,
+  },
+  {
+    name: 'nothing',
+    before: `users:\n  zoe:\n    servers: "*"\n`,
+    after: `users:\n  zoe:\n    token: ${YAML_ENTRY}\n    servers: "*"\n`,
+  },
+];
+for (const { name, before, after } of tokenAdditions) {
+  verifies('access.token-edit', `a token is added to ${name} and taken away by its label`, () => {
+    const added = addToken(before, 'zoe', LAPTOP);
+    assert.equal(added, after);
+    assert.throws(() => addToken(added, 'zoe', LAPTOP), /has a token with this label already/);
+    if (name === 'nothing') return assert.throws(() => removeToken(added, 'zoe', 'laptop'), /this is the only token/);
+    const removed = listUsers(removeToken(added, 'zoe', 'laptop'))[0];
+    assert.deepEqual([removed?.tokenCount, removed?.tokens.some(({ label }) => label === 'laptop')], [1, false]);
+    return assert.throws(() => removeToken(added, 'zoe', 'desk'), /has no token with this label/);
+  });
+}

@@ -2,11 +2,12 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 
 import { explainConfig } from '../../src/config/explain.ts';
-import { AUTH, SERVER, SETTINGS, USER, type Table } from '../../src/config/schema.ts';
+import { AUTH, SERVER, SETTINGS, type Table } from '../../src/config/schema.ts';
+import { ROLE, TOKEN, USER } from '../../src/config/schema-users.ts';
 
 test('every option is explained, default first, in lines that fit a terminal', () => {
   const manual = explainConfig();
-  for (const table of [SETTINGS, SERVER, AUTH, USER] as Table[]) {
+  for (const table of [SETTINGS, SERVER, AUTH, USER, ROLE, TOKEN] as Table[]) {
     for (const [name, field] of Object.entries(table)) {
       assert.ok(manual.includes(`\n  ${name}\n      Default: `), name);
       assert.match(field.when, /\.$/, name);

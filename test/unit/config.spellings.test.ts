@@ -195,12 +195,6 @@ test('a file of variables in the place of tokens.yml fills references, after the
   assert.deepEqual(pick(revealed(config.servers), expected), expected);
 });
 
-test('a whitelist of another gateway is ignored with a warning', () => {
-  const { config, problems } = parseFiles({ tokens: '{"client-1": {"name": "One", "allowed_tools": ["*"]}}' });
-  assert.deepEqual(config?.principals, []);
-  assert.match(problems.map(oneLine).join('\n'), /warning 1:1 this list of clients and their tools is ignored/);
-});
-
 test('what does not go with a URL or a command is ignored in files of other programs', () => {
   const { config, problems } = parseFiles({
     config:

@@ -234,14 +234,24 @@ const errors = [
       '1:22 this token can never arrive: it is too long or has characters that a bearer token cannot have | use letters, digits and - . _ ~ + / only, or let `mcproxy token add` make one',
   },
   {
-    name: 'a token that is a map',
+    name: 'a token with an option that is none',
     rest: 'a: { token: { x: 1 }, role: admin }',
-    expected: '1:22 "token" is not valid | write sha256:HEX as `mcproxy token add` stores it, or a list of them',
+    expected: '1:24 "x" is not an option here | delete it; `mcproxy check --explain` lists the options',
+  },
+  {
+    name: 'a token without a digest',
+    rest: 'a: { token: { label: x }, role: admin }',
+    expected: '1:22 this token has no "sha256" | write sha256: and 64 hexadecimal digits; `mcproxy token add` does it',
+  },
+  {
+    name: 'a token with an impossible day',
+    rest: `a: { token: { sha256: "${A}", expires: 2027-02-30 }, role: admin }`,
+    expected: '1:116 "expires" is not valid | write a day such as 2027-01-31, or a time such as 2027-01-31T18:00:00Z',
   },
   {
     name: 'a role that is none',
     rest: `a: { token: "${A}", role: root, servers: "*" }`,
-    expected: '1:103 "role" is not valid | write one of user, admin',
+    expected: '1:103 the role "root" is defined nowhere | define it under "roles", or write user or admin',
   },
   {
     name: 'a name that is none',
@@ -283,8 +293,8 @@ test('a user of a server that is wrong is not told that it does not exist', () =
 test('a tokens file that holds something else says so', () => {
   const { problems } = parseFiles({ tokens: 'listen: 1\nalice: { token: x }\n' });
   assert.deepEqual(problems.map(oneLine), [
-    'error 1:1 "listen" does not belong in this file, which holds "users" | write it in mcproxy.yml',
-    'error 2:1 "alice" does not belong in this file, which holds "users" | write users: in the first line and the users under it, indented',
+    'error 1:1 "listen" does not belong in this file, which holds "users" and "roles" | write it in mcproxy.yml',
+    'error 2:1 "alice" does not belong in this file, which holds "users" and "roles" | write users: in the first line and the users under it, indented',
   ]);
 });
 
