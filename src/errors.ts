@@ -35,14 +35,14 @@ export const ERRORS = {
     rpc: 401,
     retry: 'never',
     outcome: 'client_error',
-    help: 'The token is malformed, unknown or revoked. Ask the operator for a new one.',
+    help: 'The token is malformed, unknown, revoked or out of its terms. Ask the operator for a new one; the log says which.',
   },
   ACCESS_DENIED: {
     http: 403,
     rpc: 403,
     retry: 'never',
     outcome: 'client_error',
-    help: 'The token is valid but may not be used for this.',
+    help: 'The token is valid but may not be used for this. For a tool the client hears `Unknown tool`; `mcproxy why` names the rule.',
   },
   ORIGIN_REJECTED: {
     http: 403,
@@ -112,7 +112,7 @@ export const ERRORS = {
     rpc: 429,
     retry: 'never',
     outcome: 'client_error',
-    help: 'Too many requests; wait as `Retry-After` says.',
+    help: 'Over a limit, or too many failed logins from this address; wait as `Retry-After` or `data.retry_after_ms` says.',
   },
   SESSION_MISSING: {
     http: 400,

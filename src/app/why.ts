@@ -244,6 +244,8 @@ function mask(credential: Credential): string {
       return 'Authorization: Bearer ****';
     case 'basic':
       return `Authorization: Basic ${credential.username}:****`;
+    case 'hmac':
+      return 'a signature (hmac)';
     case 'headers':
       return credential.headers.map(([name]) => `${name}: ****`).join(', ');
   }

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as limits from '../../src/limits.ts';
-import * as accessLimits from '../../src/limits-access.ts';
 import { verifies } from '../support/verifies.ts';
 import {
   checkBounds,
@@ -16,7 +15,7 @@ import {
 import { readSource } from './source.ts';
 import { listSources, readSources } from './tree.ts';
 
-const LIMITS = new Set(Object.keys({ ...limits, ...accessLimits }));
+const LIMITS = new Set(Object.keys(limits));
 const ALL = ['src', 'test', 'build'] as const;
 
 verifies('repository.house-shape', 'every file of src opens with a header of 3 to 12 lines', () => {
