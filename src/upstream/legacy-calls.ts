@@ -49,7 +49,7 @@ export class LegacyCalls {
   readonly #options: LegacyCallsOptions;
   /** By the id at the server; bounded by PEER_CALL_COUNT_MAX. */
   readonly #open = new Map<RpcId, LegacyCall>();
-  /** Cancelled a short while ago and not answered: id → the end of that while. */
+  /** Cancelled a short while ago and not answered, by the id at the server; bounded by PEER_CALL_COUNT_MAX. */
   readonly #cancelled = new Map<RpcId, CancelledCall>();
   /** By the state that the client holds; bounded by PARKED_CALL_COUNT_MAX. */
   readonly #parked = new Map<string, LegacyCall>();
