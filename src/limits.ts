@@ -126,6 +126,12 @@ export const LOG_PARAMS_NODE_COUNT_MAX = 2_000;
 export const LOG_STALL_MS_MAX = 5 * SECOND;
 /** Pause before a full pipe (EAGAIN) is tried again. */
 export const LOG_RETRY_MS = 10;
+/** The end of an access log that is read to go on with its chain, and one line of a log that is checked. */
+export const LOG_TAIL_BYTES_MAX = 1 * MIB;
+/** How often `mcproxy logs --follow` looks for new lines. */
+export const LOG_FOLLOW_MS = 250;
+/** Findings of `mcproxy logs verify` that are listed; the rest is counted. */
+export const CHAIN_FINDING_COUNT_MAX = 100;
 /** A configured secret shorter than this is not searched for in text: it would match by chance. */
 export const REDACT_CHARS_MIN = 6;
 /** Diagnostic lines per second and origin; more are counted and summed up. */

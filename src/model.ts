@@ -187,6 +187,8 @@ export interface LogConfig {
   readonly params: LogParams;
   readonly onFailure: 'continue' | 'refuse';
   readonly level: 'error' | 'warn' | 'info' | 'debug';
+  /** Each line carries the digest of the line before it. */
+  readonly chain: boolean;
 }
 
 export interface Config {

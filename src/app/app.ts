@@ -24,7 +24,7 @@ import { openDoor, type Door } from './door.ts';
 import type { LoadedConfig } from './load.ts';
 import { createLocalRequests, type LocalCall, type LocalQuestion, type LocalRequests } from './local-requests.ts';
 import { openMessagePath, type MessagePath, type ViewTarget } from './messages.ts';
-import { openAccessLog } from './open-access-log.ts';
+import { chainFor, openAccessLog } from './open-access-log.ts';
 import { readinessOf } from './readiness.ts';
 import {
   failureProblem,
@@ -110,7 +110,7 @@ class RunningApp implements App {
   constructor(options: AppOptions) {
     this.#options = options;
     this.#snapshot = makeSnapshot(options.config);
-    this.#log = openAccessLog(options.config.log.file, this.#options);
+    this.#log = openAccessLog(options.config.log, this.#options);
     this.#startedMs = options.clock.monotonicMs();
     this.#noticeStep = noticeClockSteps(options);
     options.diag.setLevel(options.config.log.level);
@@ -217,7 +217,7 @@ class RunningApp implements App {
     let door: Door | undefined;
     try {
       await this.#prepare([...httpServers(before), ...httpServers(config)]);
-      if (config.log.file !== before.log.file) log = openAccessLog(config.log.file, this.#options);
+      if (config.log.file !== before.log.file) log = openAccessLog(config.log, this.#options);
       const moved = config.listen.host !== before.listen.host || config.listen.port !== before.listen.port;
       // A port that is in use is no reason to wait: everything else, a revoked token for one, would wait with it.
       if (moved && !this.#options.piped) door = await this.#openDoor(config, () => giveUpPort(config, before));
@@ -236,7 +236,7 @@ class RunningApp implements App {
     if (log !== undefined) {
       this.#logsClosed = Promise.all([this.#logsClosed, this.#log.close()]);
       this.#log = log;
-    }
+    } else if (config.log.chain !== before.log.chain) this.#log.setChain(chainFor(config.log, this.#options));
     if (door !== undefined) {
       this.#options.diag.info('listening', { url: door.listener.url });
       if (this.#door !== undefined) void this.#leave(this.#door);

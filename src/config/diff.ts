@@ -177,6 +177,7 @@ function settingsOf(config: Config): Record<string, unknown> {
     'log.params': config.log.params,
     'log.on_failure': config.log.onFailure,
     'log.level': config.log.level,
+    'log.chain': config.log.chain,
     'admin.socket': config.adminSocket,
   };
 }

@@ -242,6 +242,7 @@ function assemble(
       params: settings['log.params'] ?? 'none',
       onFailure: settings['log.on_failure'] ?? 'continue',
       level: settings['log.level'] ?? 'info',
+      chain: settings['log.chain'] ?? false,
     },
     bodyBytesMax: settings['limits.body'] ?? BODY_BYTES_MAX,
     heartbeatMs: settings.heartbeat ?? HEARTBEAT_MS_DEFAULT,

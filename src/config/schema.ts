@@ -191,6 +191,12 @@ export const SETTINGS = {
     unit: 'error, warn, info or debug',
     when: 'Set debug to look for a fault. It is about the diagnostic log, not the access log.',
   },
+  'log.chain': {
+    kind: 'flag',
+    default: 'false',
+    unit: 'true or false',
+    when: 'Set true to notice when lines of the log are changed or removed: `mcproxy logs verify`.',
+  },
   'admin.socket': {
     kind: 'path',
     default: 'admin.sock in the runtime directory',

@@ -192,7 +192,7 @@ export function configOf(
     auth: 'tokens',
     servers: shared,
     principals,
-    log: { file: '-', params: 'none', onFailure: 'continue', level: 'info' },
+    log: { file: '-', params: 'none', onFailure: 'continue', level: 'info', chain: false },
     bodyBytesMax: 1_000_000,
     heartbeatMs: 0,
     shutdownGraceMs: 1_000,
