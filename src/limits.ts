@@ -128,10 +128,8 @@ export const LOG_STALL_MS_MAX = 5 * SECOND;
 export const LOG_RETRY_MS = 10;
 /** The end of an access log that is read to go on with its chain, and one line of a log that is checked. */
 export const LOG_TAIL_BYTES_MAX = 1 * MIB;
-/** How often `mcproxy logs --follow` looks for new lines. */
-export const LOG_FOLLOW_MS = 250;
-/** Findings of `mcproxy logs verify` that are listed; the rest is counted. */
-export const CHAIN_FINDING_COUNT_MAX = 100;
+/** Findings that are told: of `mcproxy logs verify`, and differences from mcproxy.lock; the rest is counted. */
+export const FINDING_COUNT_MAX = 1_000;
 /** A configured secret shorter than this is not searched for in text: it would match by chance. */
 export const REDACT_CHARS_MIN = 6;
 /** Diagnostic lines per second and origin; more are counted and summed up. */
@@ -222,7 +220,7 @@ export const WATCH_POLL_MS = 500;
 /** A change that never goes quiet is read after this all the same. */
 export const WATCH_QUIET_MS_MAX = 500;
 /** Files that one configuration is read from: settings, users, and two that the environment may name. */
-export const FILE_COUNT_MAX = 4;
+export const FILE_COUNT_MAX = 5;
 /** Symbolic links followed from one watched path, as the kernel does. */
 export const LINK_COUNT_MAX = 40;
 /** How long a command waits for another one that edits the same file. */
@@ -239,3 +237,5 @@ export const LOG_SYNC_MS_MAX = 20;
 export const LOG_ASYNC_MS = 1 * MINUTE;
 
 export * from './limits-messages.ts';
+/** The definition of one tool in mcproxy.lock; of a longer one only the digest is kept. */
+export const LOCKED_DEFINITION_CHARS_MAX = 64 * KIB;

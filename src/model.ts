@@ -117,6 +117,9 @@ export interface ExposureConfig {
   readonly arguments: readonly ArgumentRule[];
 }
 
+/** What a difference from mcproxy.lock does: nothing, it is told, or the tool is withheld too. */
+export type LockMode = 'off' | 'warn' | 'block';
+
 interface ServerCommon {
   /** `[A-Za-z0-9_-]{1,32}`, the first path segment of its URL. */
   readonly name: string;
@@ -136,6 +139,7 @@ interface ServerCommon {
    * `headers.X-Api-Key`. While there is any nothing goes to the server.
    */
   readonly lacks: readonly string[];
+  readonly lock: LockMode;
 }
 
 export interface HttpServerConfig extends ServerCommon {
@@ -211,6 +215,8 @@ export interface Config {
   /** CIDR blocks whose `X-Forwarded-For` is believed. */
   readonly trustedProxies: readonly string[];
   readonly adminSocket: string | undefined;
+  /** The digests of mcproxy.lock, by server, by the tool's own name; empty without the file. */
+  readonly toolLock: ReadonlyMap<string, ReadonlyMap<string, string>>;
   /** Every secret text in the files and the environment that fed them, for redaction. */
   readonly secrets: readonly Secret[];
 }

@@ -118,6 +118,19 @@ const RETRIES = {
   'retries.unreachable': 'An unreachable upstream is 502, one that does not answer in time 504.',
 } as const;
 
+/** The tool lock. */
+const LOCK = {
+  'lock.file':
+    '`mcproxy lock` writes one line for each tool in a stable order, with a digest that the order of members does not change.',
+  'lock.warn':
+    'With `lock: warn` a changed, new or vanished tool is told once, in the diagnostic log and in the status.',
+  'lock.block': 'With `lock: block` what is not approved is in no list, cannot be called, and the log says why.',
+  'lock.approve':
+    '`mcproxy lock diff` says in words what changed; `lock approve` takes over what it showed, at once and with list_changed.',
+  'lock.unlocked': 'A server that is not in the file shows nothing under block, and the way to lock it is told.',
+  'lock.terminal': 'What a server says of its tools does not steer the terminal.',
+} as const;
+
 /** The access log. */
 const LOG = {
   'log.one-entry-per-exchange': 'Every exchange is exactly one entry.',
@@ -385,6 +398,7 @@ export const REQUIREMENTS = {
   ...from('RFC 9110 §7.6.1; MCP 2025-11-25 authorization#token-passthrough', CREDENTIALS),
   ...from('MCP 2026-07-28 transports; RFC 9112 §8', STREAMING),
   ...from('RFC 9110 §9.2.2, §10.2.3', RETRIES),
+  ...from('README.md, the tool lock', LOCK),
   ...from('README.md, operating', LOG),
   ...from('README.md, operating', RELOAD),
   ...from('README.md, operating', SHUTDOWN),

@@ -1,9 +1,8 @@
 /**
  * A running mcproxy: listener, log, upstreams and the snapshot that requests see; started, reloaded, closed.
  *
- * A reload is transactional (design: path c): everything new is opened first, then one reference is swapped, then
- * what is gone is drained; any failure leaves the old state untouched and is returned. Reading files, signals and
- * sockets of the operator belong to the caller, who passes in `load`.
+ * A reload is transactional: everything new is opened first, then one reference is swapped, then what is gone is
+ * drained; any failure leaves the old state untouched. Reading files and signals is the caller's, who passes in `load`.
  */
 import type { Readiness } from '../admin/health.ts';
 import { makeSealer } from '../auth/seal.ts';
@@ -350,6 +349,7 @@ class RunningApp implements App {
       readiness: this.#readiness(),
       members: this.#messages.status(),
       nameConflicts: this.#messages.conflicts(),
+      toolDrift: this.#messages.drift(),
       openExchanges: this.#serve.open.size,
       sessions: this.#messages.sessionCount,
       entries: this.#seq,

@@ -13,6 +13,7 @@ import { callCommand } from './command-call.ts';
 import { checkCommand } from './command-check.ts';
 import { clientConfigCommand } from './command-client-config.ts';
 import { importCommand } from './command-import.ts';
+import { lockCommands } from './command-lock.ts';
 import { logsCommand } from './command-logs.ts';
 import { logsVerifyCommand } from './command-logs-verify.ts';
 import { reloadCommand } from './command-reload.ts';
@@ -40,6 +41,7 @@ export const COMMANDS: readonly Command[] = [
   removeCommand,
   importCommand,
   clientConfigCommand,
+  ...lockCommands,
   logsCommand,
   logsVerifyCommand,
   versionCommand,

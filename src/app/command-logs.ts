@@ -8,7 +8,6 @@
 import { statSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 
-import { LOG_FOLLOW_MS } from '../limits.ts';
 import { readLines } from '../log/read-lines.ts';
 import { isObject } from '../mcp/jsonrpc.ts';
 import { matchesGlob } from '../text/glob.ts';
@@ -27,6 +26,8 @@ import { loadNamed } from './named-files.ts';
 import { problemsText } from './report.ts';
 
 const LINES_DEFAULT = 100;
+/** Between two looks at a file that is followed. */
+const FOLLOW_MS = 250;
 
 export const logsCommand: Command = {
   name: 'logs',
@@ -101,7 +102,7 @@ async function follow(invocation: Invocation, file: string, end: number): Promis
   let inode = statSync(file, { throwIfNoEntry: false })?.ino;
   while (!stop.signal.aborted) {
     // oxlint-disable-next-line no-await-in-loop -- a look at a time
-    await delay(LOG_FOLLOW_MS, undefined, { signal: stop.signal }).catch(() => undefined);
+    await delay(FOLLOW_MS, undefined, { signal: stop.signal }).catch(() => undefined);
     const entry = statSync(file, { throwIfNoEntry: false });
     if (entry === undefined) continue;
     if (entry.ino !== inode || entry.size < position) position = 0;

@@ -48,7 +48,7 @@ export type Path = 'relay' | 'messages';
  * Which path serves a part of one server: bytes are relayed where client and server speak the same, else messages are
  * translated. `ask`: that depends on what the request needs and on what the server speaks (`choose`). Passthrough is
  * relayed always, because only the relay leaves the client's token in place; what is shown otherwise than the server
- * says it never is, nor is a server with replicas, because sessions have to stay with theirs.
+ * says it, or compared with the lock file, never is, nor is a server with replicas, because sessions have to stay with theirs.
  *
  * @param fallsBack a GET without a session: a client that found no Streamable HTTP here and tries HTTP+SSE at the same
  * URL (MCP 2025-11-25 transports, Backwards Compatibility)
@@ -56,7 +56,7 @@ export type Path = 'relay' | 'messages';
 export function choosePath(server: ServerConfig, part: RoutePart, fallsBack: boolean): Path | 'ask' {
   if (server.kind === 'stdio') return 'messages';
   if (server.credential.type === 'passthrough') return 'relay';
-  if (changesItems(server.exposure)) return 'messages';
+  if (changesItems(server.exposure) || server.lock !== 'off') return 'messages';
   if (server.otherUrls.length > 0) return 'messages';
   if (server.transport === 'sse') return part === 'mcp' && !fallsBack ? 'messages' : 'relay';
   if (server.transport === 'streamable' && part !== 'mcp') return 'messages';

@@ -12,6 +12,7 @@ import type { Config, Principal, Problem, ServerConfig } from '../model.ts';
 import { parseYaml, type YamlNode } from '../text/yaml.ts';
 import { own } from './decode.ts';
 import { applyEnvironment, readApiKeys, type ApiKey, type Overrides, type Settings } from './environment.ts';
+import { digestsOf, readLockFile } from './lock-file.ts';
 import { collectProblems, shownName, showName, type FileProblems, type ProblemList } from './problems.ts';
 import { collectSecrets, readText, type Reading, type SecretList } from './reading.ts';
 import { decodeServer, resolveServer } from './servers.ts';
@@ -21,7 +22,7 @@ import { ANONYMOUS, decodeUsers, isUserName, resolveUsers, type Known, type User
 export interface SourceFile {
   readonly path: string;
   readonly text: string;
-  readonly role: 'config' | 'tokens';
+  readonly role: 'config' | 'tokens' | 'lock';
 }
 
 export interface ParseInput {
@@ -54,6 +55,7 @@ interface Desk {
   readonly servers: ServerEntry[];
   readonly users: UserDraft[];
   readonly keys: ApiKey[];
+  toolLock: Config['toolLock'];
 }
 
 interface Document {
@@ -72,6 +74,7 @@ export function parseConfig(input: ParseInput): ParseResult {
     servers: [],
     users: [],
     keys: [],
+    toolLock: new Map(),
   };
   const outsideProblems = desk.problems.forFile('environment and command line', '', KNOWN_KEYS);
   const documents = input.files.flatMap((file) => openFile(desk, file) ?? []);
@@ -144,6 +147,7 @@ function readDocument(desk: Desk, document: Document): Settings {
     if (users !== undefined) desk.users.push(...decodeUsers(reading, users, sha256));
     return settings;
   }
+  if (document.file.role === 'lock') desk.toolLock = readLock(reading, root);
   if (isTokens(document, 'api-keys')) readKeyFile(desk, document);
   if (isTokens(document, 'whitelist')) {
     reading.problems.warning(root, {
@@ -156,6 +160,10 @@ function readDocument(desk: Desk, document: Document): Settings {
     if (users !== undefined) desk.users.push(...decodeUsers(reading, users, sha256));
   }
   return {};
+}
+
+function readLock(reading: Reading, root: YamlNode): Config['toolLock'] {
+  return new Map([...readLockFile(root, reading.problems)].map(([server, tools]) => [server, digestsOf(tools)]));
 }
 
 function readVariables(desk: Desk, { reading, root }: Document): void {
@@ -251,6 +259,7 @@ function assemble(
     allowedOrigins: settings.allowed_origins ?? [],
     trustedProxies: settings.trusted_proxies ?? [],
     adminSocket: settings['admin.socket'],
+    toolLock: desk.toolLock,
     secrets: desk.secrets.list(),
   };
 }

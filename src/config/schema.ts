@@ -67,6 +67,12 @@ const LEVELS = {
   debug: 'debug',
 } as const;
 
+const LOCK = {
+  kind: 'word',
+  words: { off: 'off', warn: 'warn', block: 'block' },
+  unit: 'off, warn or block',
+} as const;
+
 /** The top level of mcproxy.yml. */
 export const SETTINGS = {
   listen: {
@@ -99,6 +105,11 @@ export const SETTINGS = {
     default: 'none',
     unit: 'map from name to user',
     when: 'Usually in tokens.yml, which only the service may read; here when one file is to be enough.',
+  },
+  lock: {
+    ...LOCK,
+    default: 'off',
+    when: 'Set warn to be told when a tool is not as in mcproxy.lock (`mcproxy lock`), block to withhold it until it is approved.',
   },
   allowed_hosts: {
     kind: 'list',
@@ -326,6 +337,7 @@ export const SERVER = {
     unit: 'true or false',
     when: 'The same the other way round, as other programs write it.',
   },
+  lock: { ...LOCK, default: 'lock of mcproxy.yml', when: 'Change it for this server alone.' },
   ca_file: {
     kind: 'path',
     default: "the system's certificate authorities",

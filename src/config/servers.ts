@@ -8,13 +8,14 @@
  */
 import { CONNECT_MS_DEFAULT, FIRST_BYTE_MS_DEFAULT, IDLE_MS_DEFAULT, START_MS_DEFAULT } from '../limits.ts';
 import { REPLICA_COUNT_MAX, RETRY_COUNT_DEFAULT, SERVER_NAME_CHARS_MAX } from '../limits.ts';
-import type { HttpServerConfig, ServerConfig, StdioServerConfig, Timeouts } from '../model.ts';
+import type { HttpServerConfig, LockMode, ServerConfig, StdioServerConfig, Timeouts } from '../model.ts';
 import type { YamlNode } from '../text/yaml.ts';
 import { brings } from './brings.ts';
 import { decodeCredential, type CredentialSaid } from './credential.ts';
 import { decodeMap, namesWithoutValue, type Decoded, type Pair, type Values } from './decode.ts';
 import { changesItems, decodeExposure, placeOfChange, resolveExposure, type ExposureSaid } from './exposure.ts';
 import { READERS } from './kinds.ts';
+import { resolveLock } from './lock-mode.ts';
 import { isPlainName, shownName, showName, type FileProblems, type Place } from './problems.ts';
 import { readText, type Reading } from './reading.ts';
 import { SERVER, type SETTINGS } from './schema.ts';
@@ -248,6 +249,7 @@ function resolveHttp(draft: ServerDraft, ground: Ground): HttpServerConfig | und
         : timeouts,
     exposure,
     lacks: [...(trusted?.lacks ?? []).filter((what) => !brings(draft, what)), ...said.lacks],
+    lock: resolveLock(draft, ground, credential.type === 'passthrough'),
     transport: transport === undefined || transport.value === 'stdio' ? (base?.transport ?? 'auto') : transport.value,
     url,
     otherUrls,
@@ -327,6 +329,7 @@ function resolveStdio(draft: ServerDraft, ground: Ground): StdioServerConfig | u
       // A user's own without a value was a problem already.
       ...namesWithoutValue(fields.env).map((name) => `env.${name}`),
     ],
+    lock: resolveLock(draft, ground, false),
     transport: 'stdio',
     command,
     args: fields.args?.value ?? base?.args ?? [],

@@ -4,7 +4,8 @@
  * Filled before the entry is committed: the request when it is known, the outcome when it is. An error of the
  * protocol is the client's fault or the server's by its number, as in the relay; one of ours by the error table.
  */
-import { ERRORS } from '../errors.ts';
+import { ERRORS, ProxyError } from '../errors.ts';
+import { recordFailure } from '../http/exchange.ts';
 import { isObject, type JsonRpcResponse } from '../mcp/jsonrpc.ts';
 import type { Entry } from '../model.ts';
 import { ownFailure } from './downstream-result.ts';
@@ -22,9 +23,12 @@ export function noteMessage(
 ): void {
   const params = message.params ?? {};
   entry.rpcMethod = message.method;
-  const { upstream, name } = view.locate({ method: message.method, params });
+  const { upstream, name, withheld } = view.locate({ method: message.method, params });
   entry.upstream = upstream ?? entry.upstream;
   entry.rpcName = name;
+  if (withheld === true) {
+    recordFailure(entry, new ProxyError('ACCESS_DENIED', `the tool lock withholds ${name ?? 'it'}`));
+  }
   if (keepParams !== undefined) entry.params = keepParams(message.params ?? null);
 }
 

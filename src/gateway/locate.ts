@@ -5,6 +5,7 @@
  * request is for no one server. Looks only at what is known already.
  */
 import { isObject } from '../mcp/jsonrpc.ts';
+import { findOwnersByName, stripPrefix } from '../mcp/names.ts';
 import type { JsonObject } from '../mcp/waist.ts';
 import { TASK_METHODS } from '../mcp/tasks.ts';
 import type { NameRouter } from './name-router.ts';
@@ -15,6 +16,8 @@ import type { UriRouter } from './uri-router.ts';
 export interface Location {
   readonly upstream: string | null;
   readonly name: string | null;
+  /** It is there, and the tool lock withholds it; the client hears only that there is no such tool. */
+  readonly withheld?: boolean;
 }
 
 export interface LocatorOptions {
@@ -32,6 +35,8 @@ export function createLocator(options: LocatorOptions): (request: { method: stri
   return ({ method, params }) => {
     const found = findMention(method, params);
     const { serverName } = options;
+    const withheld = found?.kind === 'tools' ? findWithheld(options, found.text) : undefined;
+    if (withheld !== undefined) return withheld;
     if (serverName !== undefined) return { upstream: serverName, name: ownName(options.servers(), serverName, found) };
     // The id of a task opens it, so it stays out of the log.
     if (TASK_METHODS.has(method)) return { upstream: serverOfTask(options.taskIds, params['taskId']), name: null };
@@ -43,6 +48,16 @@ export function createLocator(options: LocatorOptions): (request: { method: stri
     const named = options.names.guess(found.kind, found.text);
     return { upstream: named?.serverName ?? null, name: named?.name ?? found.text };
   };
+}
+
+function findWithheld({ serverName, servers }: LocatorOptions, text: string): Location | undefined {
+  const now = servers();
+  const owners = serverName === undefined ? findOwnersByName(text, now.owners) : [{ server: serverName, prefix: '' }];
+  for (const { server, prefix } of owners) {
+    const name = now.withheldName(server, stripPrefix(text, prefix));
+    if (name !== undefined) return { upstream: server, name, withheld: true };
+  }
+  return undefined;
 }
 
 function ownName(servers: Servers, serverName: string, found: Mention | undefined): string | null {

@@ -6,8 +6,10 @@
  */
 import type { ServerConfig } from '../model.ts';
 
+const NOT_COMPARED = { exposure: undefined, lock: undefined };
+
 export function isSameServer(a: ServerConfig, b: ServerConfig): boolean {
-  return a === b || isSame({ ...a, exposure: undefined }, { ...b, exposure: undefined });
+  return a === b || isSame({ ...a, ...NOT_COMPARED }, { ...b, ...NOT_COMPARED });
 }
 
 function isSame(a: unknown, b: unknown): boolean {

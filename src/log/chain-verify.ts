@@ -6,7 +6,7 @@
  * line that the next record vouches for, or at the very end, is what `kill -9` leaves and is told, not held against it.
  * Lines before the first link were written without a chain. Pure.
  */
-import { CHAIN_FINDING_COUNT_MAX } from '../limits.ts';
+import { FINDING_COUNT_MAX } from '../limits.ts';
 import { digestLine } from './chain.ts';
 
 /** 1-based line of a file. */
@@ -20,7 +20,7 @@ export interface Finding extends Place {
 }
 
 export interface ChainReport {
-  /** Signs of tampering, the first `CHAIN_FINDING_COUNT_MAX`. */
+  /** Signs of tampering, the first `FINDING_COUNT_MAX`. */
   readonly findings: readonly Finding[];
   readonly findingCount: number;
   /** What is no sign of it. */
@@ -58,7 +58,7 @@ interface State {
   /** The last linked line and the one before it. */
   last: (Place & { readonly digest: string }) | undefined;
   before: string | undefined;
-  /** Lines without a link since then; bounded by CHAIN_FINDING_COUNT_MAX, all but the last are only counted beyond it. */
+  /** Lines without a link since then; bounded by FINDING_COUNT_MAX, all but the last are only counted beyond it. */
   readonly loose: Piece[];
   looseCount: number;
   isLastEnded: boolean;
@@ -68,8 +68,8 @@ interface State {
 export function createChainReader(expected: readonly string[]): ChainReader {
   const missing = new Set(expected);
   const state: State = {
-    findings: [], // Bounded by CHAIN_FINDING_COUNT_MAX.
-    notes: [], // Bounded by CHAIN_FINDING_COUNT_MAX.
+    findings: [], // Bounded by FINDING_COUNT_MAX.
+    notes: [], // Bounded by FINDING_COUNT_MAX.
     findingCount: 0,
     linkedCount: 0,
     from: undefined,
@@ -104,7 +104,7 @@ export function createChainReader(expected: readonly string[]): ChainReader {
 
 function addLoose(state: State, piece: Piece): void {
   state.looseCount += 1;
-  if (state.loose.length >= CHAIN_FINDING_COUNT_MAX) state.loose.pop();
+  if (state.loose.length >= FINDING_COUNT_MAX) state.loose.pop();
   state.loose.push(piece);
 }
 
@@ -184,11 +184,11 @@ function digestOf({ loose, looseCount }: State): string | undefined {
 
 function find(state: State, finding: Finding): void {
   state.findingCount += 1;
-  if (state.findings.length < CHAIN_FINDING_COUNT_MAX) state.findings.push(plain(finding));
+  if (state.findings.length < FINDING_COUNT_MAX) state.findings.push(plain(finding));
 }
 
 function note(state: State, finding: Finding): void {
-  if (state.notes.length < CHAIN_FINDING_COUNT_MAX) state.notes.push(plain(finding));
+  if (state.notes.length < FINDING_COUNT_MAX) state.notes.push(plain(finding));
 }
 
 function plain({ file, line, text }: Finding): Finding {

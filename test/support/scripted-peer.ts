@@ -139,6 +139,7 @@ export function httpServer(name: string, more: Partial<HttpServerConfig> = {}): 
     share: 'auto',
     idleMs: undefined,
     lacks: [],
+    lock: 'off',
     transport: 'auto',
     url: `https://${name}.example/mcp`,
     otherUrls: [],
@@ -162,6 +163,7 @@ export function stdioServer(name: string, more: Partial<StdioServerConfig> = {})
     share: 'auto',
     idleMs: undefined,
     lacks: [],
+    lock: 'off',
     transport: 'stdio',
     command: name,
     args: [],
@@ -200,6 +202,7 @@ export function configOf(
     allowedOrigins: [],
     trustedProxies: [],
     adminSocket: undefined,
+    toolLock: new Map(),
     secrets: [],
   };
 }

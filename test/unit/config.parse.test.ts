@@ -22,6 +22,7 @@ test('every setting has a default', () => {
     allowedOrigins: [],
     trustedProxies: [],
     adminSocket: undefined,
+    toolLock: new Map(),
   });
   assert.deepEqual([secrets, principals, servers.size], [[], [], 0]);
 });
@@ -64,6 +65,7 @@ servers:
     bodyBytesMax: 67_108_864,
     log: { file: '/etc/mcproxy/logs/access.ndjson', params: 'keys', onFailure: 'refuse', level: 'warn', chain: false },
     adminSocket: '/run/x.sock',
+    toolLock: new Map(),
   });
   assert.deepEqual(secrets, []);
   assert.deepEqual(principals, [{ id: 'anonymous', role: 'user', tokenDigests: [], servers }]);

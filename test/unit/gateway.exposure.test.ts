@@ -276,6 +276,9 @@ test('a server that cannot be opened keeps no call from another one with its pre
     catalog: (server) => (server === 'a' ? refuse() : catalog),
     knownCatalog: (server) => (server === 'a' ? undefined : catalog),
     lack: () => undefined,
+    showItems: (_server, _kind, items) => items,
+    ownTools: () => undefined,
+    withheldName: () => undefined,
   };
   const { serverName } = await createNameRouter(() => servers).resolve('tools', 'read');
   assert.equal(serverName, 'b');
