@@ -84,7 +84,6 @@ export const RPC_DEPTH_MAX = 512;
 export const QUOTED_CHARS_MAX = 80;
 /** One captured scalar (method, name, id) of a JSON-RPC message that is read along. */
 export const SCAN_VALUE_BYTES_MAX = 1 * KIB;
-
 /** A configuration file. */
 export const CONFIG_BYTES_MAX = 4 * MIB;
 /** Nesting of a configuration file. */
@@ -109,7 +108,6 @@ export const SERVER_COUNT_MAX = 256;
 export const PRINCIPAL_COUNT_MAX = 10_000;
 /** Quiet time after a file event before files are read again. */
 export const RELOAD_DEBOUNCE_MS = 100;
-
 /** Access-log entries waiting for the disk; beyond it they go to the diagnostic log. */
 export const LOG_QUEUE_BYTES_MAX = 8 * MIB;
 /** One access-log line; longer field values are cut and marked. */
@@ -136,7 +134,6 @@ export const REDACT_CHARS_MIN = 6;
 export const DIAG_LINES_PER_SECOND_MAX = 50;
 /** Message texts whose rate is watched at once; others share one count. */
 export const DIAG_MESSAGE_COUNT_MAX = 1_000;
-
 /** After the end of its stdin a child has this long to leave by itself; then it gets SIGTERM. */
 export const CHILD_EOF_MS_MAX = 2 * SECOND;
 /** After SIGTERM a child and its process group have this long; then they get SIGKILL. All steps fit in `shutdown_grace`. */
@@ -171,7 +168,6 @@ export const RESTART_DELAY_MS_BASE = 1 * SECOND;
 export const RESTART_DELAY_MS_MAX = 30 * SECOND;
 /** A child that ran this long was healthy: its next crash counts as the first. */
 export const RESTART_HEALTHY_MS = 1 * MINUTE;
-
 /** Replicas of one server. */
 export const REPLICA_COUNT_MAX = 16;
 /** Calls in a row that a replica fails, though it was reached, until it is given a rest. */
@@ -235,7 +231,11 @@ export const PROBE_COUNT_MAX = 8;
 export const LOG_SYNC_MS_MAX = 20;
 /** How long access-log writes go through a thread after a slow one. */
 export const LOG_ASYNC_MS = 1 * MINUTE;
-
-export * from './limits-messages.ts';
+/** One file that a secret stands in alone. */
+export const SECRET_FILE_BYTES_MAX = 64 * KIB;
+/** Files of secrets that a configuration refers to; each is watched. */
+export const SECRET_FILE_COUNT_MAX = 256;
 /** The definition of one tool in mcproxy.lock; of a longer one only the digest is kept. */
 export const LOCKED_DEFINITION_CHARS_MAX = 64 * KIB;
+
+export * from './limits-messages.ts';

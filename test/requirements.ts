@@ -118,6 +118,16 @@ const RETRIES = {
   'retries.unreachable': 'An unreachable upstream is 502, one that does not answer in time 504.',
 } as const;
 
+/** Secrets. */
+const SECRETS = {
+  'secrets.references':
+    '`file:PATH` and `cred:NAME` stand for a secret where one is expected, and for nothing elsewhere.',
+  'secrets.files':
+    'A file of a secret that is missing, empty, too long or open to everybody is a problem with its place and what to do.',
+  'secrets.rotation': 'A file of a secret that changes is in force within a second.',
+  'secrets.nowhere': 'No secret of the files, the environment or a server is in any output, whatever fails.',
+} as const;
+
 /** The tool lock. */
 const LOCK = {
   'lock.file':
@@ -398,6 +408,7 @@ export const REQUIREMENTS = {
   ...from('RFC 9110 §7.6.1; MCP 2025-11-25 authorization#token-passthrough', CREDENTIALS),
   ...from('MCP 2026-07-28 transports; RFC 9112 §8', STREAMING),
   ...from('RFC 9110 §9.2.2, §10.2.3', RETRIES),
+  ...from('README.md, configuration', SECRETS),
   ...from('README.md, the tool lock', LOCK),
   ...from('README.md, operating', LOG),
   ...from('README.md, operating', RELOAD),

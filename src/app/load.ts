@@ -14,6 +14,7 @@ import { parseConfig } from '../config/parse.ts';
 import { singleUpstreamText } from '../config/single-upstream.ts';
 import type { Config, Problem } from '../model.ts';
 import { readOperatorFile, sha256, type OperatorFile } from './operator-file.ts';
+import { createSecretReader } from './secret-file.ts';
 
 export interface LoadedConfig {
   /** Undefined when there is an error among the problems. */
@@ -75,7 +76,7 @@ export async function loadConfig(options: LoadOptions): Promise<LoadedConfig> {
   const texts: { path: string; text: string; role: Role }[] = [];
   // Bounded by FILE_COUNT_MAX.
   const modes = new Map<string, number>();
-  // Bounded by FILE_COUNT_MAX.
+  // Bounded by FILE_COUNT_MAX and SECRET_FILE_COUNT_MAX.
   const digests = new Map<string, string>();
   for (const planned of plan.files) {
     const file = await readOperatorFile(planned.path);
@@ -92,15 +93,18 @@ export async function loadConfig(options: LoadOptions): Promise<LoadedConfig> {
   }
   const single = texts.length === 0 ? singleUpstreamText(options.env) : undefined;
   if (single !== undefined) texts.push({ path: resolve('MCP_UPSTREAM_URL'), text: single, role: 'config' });
+  const secrets = createSecretReader(options.env);
   const parsed = parseConfig({
     files: texts,
     env: options.env,
     hostname: hostname(),
     resolvePath,
+    readSecret: (reference) => secrets.read(reference),
     sha256,
     overrides: options.overrides,
     piped: options.piped === true,
   });
+  for (const [path, digest] of secrets.digests) if (digest !== undefined) digests.set(path, digest);
   problems.push(...parsed.problems);
   if (parsed.config !== undefined) problems.push(...exposedSecrets(texts, { modes, config: parsed.config }));
   const failed = problems.some((problem) => problem.severity === 'error');
@@ -110,7 +114,7 @@ export async function loadConfig(options: LoadOptions): Promise<LoadedConfig> {
   return {
     config: failed ? undefined : parsed.config,
     problems: demo ? [] : problems,
-    files: plan.files.map((file) => file.path),
+    files: [...plan.files.map((file) => file.path), ...secrets.digests.keys()],
     digests,
     tokensFile: plan.files.find((file) => file.role === 'tokens')?.path ?? resolve(TOKENS_NAME),
     lockFile: plan.files.find((file) => file.role === 'lock')?.path ?? resolve(LOCK_NAME),

@@ -20,8 +20,8 @@ import { loadNamed } from './named-files.ts';
 import { readOperatorFile } from './operator-file.ts';
 import { problemsText } from './report.ts';
 
-const NO_TOOLS: ReadonlyMap<string, LockedTool> = new Map(); // Bounded by being empty.
-const NO_KEYS: ReadonlySet<string> = new Set(); // Bounded by being empty.
+const NO_TOOLS: ReadonlyMap<string, LockedTool> = new Map(); // Bounded by CONFIG_BYTES_MAX.
+const NO_KEYS: ReadonlySet<string> = new Set(); // Bounded by CONFIG_BYTES_MAX.
 
 /** One server that answered. */
 export interface AskedServer {

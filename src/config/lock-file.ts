@@ -8,7 +8,7 @@
  */
 import { LOCKED_DEFINITION_CHARS_MAX } from '../limits.ts';
 import { canonicalJson } from '../text/canonical-json.ts';
-import { parseYaml, type YamlMap, type YamlNode } from '../text/yaml.ts';
+import { parseYaml, yamlToValue, type YamlMap, type YamlNode } from '../text/yaml.ts';
 import type { FileProblems } from './problems.ts';
 
 export interface LockedTool {
@@ -60,7 +60,7 @@ function readTools(tools: YamlMap, problems: FileProblems): ReadonlyMap<string, 
       continue;
     }
     const definition = member(value, 'definition');
-    const json = definition === undefined ? undefined : toJson(definition);
+    const json = definition === undefined ? undefined : yamlToValue(definition);
     read.set(name, { digest: text, definition: isRecord(json) ? json : undefined });
   }
   return read;
@@ -108,12 +108,6 @@ function wrong(problems: FileProblems, node: YamlNode): undefined {
 
 function member(map: YamlMap, name: string): YamlNode | undefined {
   return map.pairs.find((pair) => pair.name === name)?.value;
-}
-
-function toJson(node: YamlNode): unknown {
-  if (node.kind === 'seq') return node.items.map((item) => toJson(item));
-  if (node.kind === 'scalar') return node.value;
-  return Object.fromEntries(node.pairs.map(({ name, value }) => [name, toJson(value)]));
 }
 
 function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {

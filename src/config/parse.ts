@@ -14,7 +14,14 @@ import { own } from './decode.ts';
 import { applyEnvironment, readApiKeys, type ApiKey, type Overrides, type Settings } from './environment.ts';
 import { digestsOf, readLockFile } from './lock-file.ts';
 import { collectProblems, shownName, showName, type FileProblems, type ProblemList } from './problems.ts';
-import { collectSecrets, readText, type Reading, type SecretList } from './reading.ts';
+import {
+  collectSecrets,
+  readText,
+  type Reading,
+  type SecretList,
+  type SecretRead,
+  type SecretReference,
+} from './reading.ts';
 import { decodeServer, resolveServer } from './servers.ts';
 import { classifyTokens, KNOWN_KEYS, readConfigFile, readTokensFile, type ServerEntry } from './spellings.ts';
 import { ANONYMOUS, decodeUsers, isUserName, resolveUsers, type Known, type UserDraft } from './users.ts';
@@ -35,6 +42,8 @@ export interface ParseInput {
   readonly piped?: boolean;
   /** `path` as seen from the file `base`; an empty `base` is the working directory. */
   readonly resolvePath: (base: string, path: string) => string;
+  /** What a reference stands for; a path is complete. */
+  readonly readSecret: (reference: SecretReference) => SecretRead;
   /** Lower-case hex. */
   readonly sha256: (text: string) => string;
 }
@@ -131,6 +140,7 @@ function makeReading(desk: Desk, file: { path: string; text: string }, problems:
     secrets: desk.secrets,
     lookup: (name) => own(env, name) ?? desk.variables.get(name) ?? (name === 'HOSTNAME' ? hostname : undefined),
     resolvePath: (path) => desk.input.resolvePath(file.path, path),
+    readSecret: (reference) => desk.input.readSecret(reference),
   };
 }
 

@@ -8,7 +8,7 @@
  */
 import { CONNECT_MS_DEFAULT, FIRST_BYTE_MS_DEFAULT, IDLE_MS_DEFAULT, START_MS_DEFAULT } from '../limits.ts';
 import { REPLICA_COUNT_MAX, RETRY_COUNT_DEFAULT, SERVER_NAME_CHARS_MAX } from '../limits.ts';
-import type { HttpServerConfig, LockMode, ServerConfig, StdioServerConfig, Timeouts } from '../model.ts';
+import type { HttpServerConfig, ServerConfig, StdioServerConfig, Timeouts } from '../model.ts';
 import type { YamlNode } from '../text/yaml.ts';
 import { brings } from './brings.ts';
 import { decodeCredential, type CredentialSaid } from './credential.ts';

@@ -12,7 +12,7 @@ import type { YamlNode, YamlPair } from '../text/yaml.ts';
 import { decodeMap, type Decoded, type Values } from './decode.ts';
 import { NOTHING_SAID } from './exposure.ts';
 import { shownName, showName, type Place } from './problems.ts';
-import { isNothing, isReference, readText, type Reading } from './reading.ts';
+import { isNothing, isReference, readSecretText, readText, type Reading } from './reading.ts';
 import { USER, type SETTINGS } from './schema.ts';
 import { decodeServer, isServerName, reportServerName, resolveServer, type ServerDraft } from './servers.ts';
 
@@ -104,7 +104,7 @@ function decodeTokens(from: { reading: Reading; name: string; node: YamlNode }, 
   const nodes = node.kind === 'seq' ? node.items : [node];
   const tokens: { digest: string; at: Place }[] = [];
   for (const one of nodes) {
-    const text = readText(reading, one, 'open')?.trim();
+    const text = readSecretText(reading, one, 'open')?.trim();
     if (text === undefined) {
       if (one.kind !== 'scalar' || one.value === null)
         reading.problems.error(one, {

@@ -36,7 +36,7 @@ export interface ToolGuard {
   list(list: ServerList): ServerList;
 }
 
-const NONE: LockedDigests = new Map(); // Bounded by being empty.
+const NONE: LockedDigests = new Map(); // Bounded by CONFIG_BYTES_MAX.
 const digests = new WeakMap<object, string>();
 const drifts = new WeakMap<ServerLock, WeakMap<ServerList, Drift>>();
 const guarded = new WeakMap<ServerLock, WeakMap<ServerList, ServerList>>();
