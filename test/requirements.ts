@@ -7,6 +7,7 @@
  */
 
 import { PROTOCOL_CASES } from './protocol-cases.ts';
+import { CHAIN, LOCK, SECRETS } from './requirements-secrets.ts';
 
 import { PACKAGE, SERVICE, SHUTDOWN } from './requirements-package.ts';
 import { SIGNING } from './requirements-trust.ts';
@@ -118,29 +119,6 @@ const RETRIES = {
   'retries.unreachable': 'An unreachable upstream is 502, one that does not answer in time 504.',
 } as const;
 
-/** Secrets. */
-const SECRETS = {
-  'secrets.references':
-    '`file:PATH` and `cred:NAME` stand for a secret where one is expected, and for nothing elsewhere.',
-  'secrets.files':
-    'A file of a secret that is missing, empty, too long or open to everybody is a problem with its place and what to do.',
-  'secrets.rotation': 'A file of a secret that changes is in force within a second.',
-  'secrets.nowhere': 'No secret of the files, the environment or a server is in any output, whatever fails.',
-} as const;
-
-/** The tool lock. */
-const LOCK = {
-  'lock.file':
-    '`mcproxy lock` writes one line for each tool in a stable order, with a digest that the order of members does not change.',
-  'lock.warn':
-    'With `lock: warn` a changed, new or vanished tool is told once, in the diagnostic log and in the status.',
-  'lock.block': 'With `lock: block` what is not approved is in no list, cannot be called, and the log says why.',
-  'lock.approve':
-    '`mcproxy lock diff` says in words what changed; `lock approve` takes over what it showed, at once and with list_changed.',
-  'lock.unlocked': 'A server that is not in the file shows nothing under block, and the way to lock it is told.',
-  'lock.terminal': 'What a server says of its tools does not steer the terminal.',
-} as const;
-
 /** The access log. */
 const LOG = {
   'log.one-entry-per-exchange': 'Every exchange is exactly one entry.',
@@ -156,11 +134,6 @@ const LOG = {
   'log.redaction': 'No configured secret and no token is in any output.',
   'log.many-writers': 'Ten clients with a thousand requests each give ten thousand whole entries.',
   'log.kill-nine': 'After kill -9 every answered request is in the file, in whole lines.',
-  'log.chain': 'With `log.chain` each line carries the digest of the line before it, over restarts and rotations.',
-  'log.chain-verify': '`mcproxy logs verify` finds every changed, removed or inserted line and says where.',
-  'log.chain-cut': 'Half a line that kill -9 or a full disk leaves is told apart from tampering.',
-  'log.chain-anchor': '`--expect` finds lines missing at the end and a log that was written anew.',
-  'log.logs-command': '`mcproxy logs` shows, filters and follows the access log.',
   'log.clock-step': 'A step of the wall clock leaves order and latency as they are, and is told.',
   'log.unwritable-at-start': 'A log that cannot be opened at start is exit 73 with path and reason.',
   'log.unwritable-while-running': 'When the log cannot be written, entries go to standard error and /readyz is 503.',
@@ -410,6 +383,7 @@ export const REQUIREMENTS = {
   ...from('RFC 9110 §9.2.2, §10.2.3', RETRIES),
   ...from('README.md, configuration', SECRETS),
   ...from('README.md, the tool lock', LOCK),
+  ...from('README.md, the chain', CHAIN),
   ...from('README.md, operating', LOG),
   ...from('README.md, operating', RELOAD),
   ...from('README.md, operating', SHUTDOWN),
