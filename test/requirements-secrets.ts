@@ -5,7 +5,7 @@
  */
 
 /** Secrets. */
-export const SECRETS = {
+const SECRETS = {
   'secrets.references':
     '`file:PATH` and `cred:NAME` stand for a secret where one is expected, and for nothing elsewhere.',
   'secrets.files':
@@ -15,7 +15,7 @@ export const SECRETS = {
 } as const;
 
 /** The tool lock. */
-export const LOCK = {
+const LOCK = {
   'lock.file':
     '`mcproxy lock` writes one line for each tool in a stable order, with a digest that the order of members does not change.',
   'lock.warn':
@@ -28,10 +28,12 @@ export const LOCK = {
 } as const;
 
 /** The chain of the access log. */
-export const CHAIN = {
+const CHAIN = {
   'log.chain': 'With `log.chain` each line carries the digest of the line before it, over restarts and rotations.',
   'log.chain-verify': '`mcproxy logs verify` finds every changed, removed or inserted line and says where.',
   'log.chain-cut': 'Half a line that kill -9 or a full disk leaves is told apart from tampering.',
   'log.chain-anchor': '`--expect` finds lines missing at the end and a log that was written anew.',
   'log.logs-command': '`mcproxy logs` shows, filters and follows the access log.',
 } as const;
+
+export const SAFEKEEPING = { ...SECRETS, ...LOCK, ...CHAIN };

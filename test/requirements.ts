@@ -7,7 +7,7 @@
  */
 
 import { PROTOCOL_CASES } from './protocol-cases.ts';
-import { CHAIN, LOCK, SECRETS } from './requirements-secrets.ts';
+import { SAFEKEEPING } from './requirements-secrets.ts';
 
 import { PACKAGE, SERVICE, SHUTDOWN } from './requirements-package.ts';
 import { SIGNING } from './requirements-trust.ts';
@@ -381,9 +381,7 @@ export const REQUIREMENTS = {
   ...from('RFC 9110 §7.6.1; MCP 2025-11-25 authorization#token-passthrough', CREDENTIALS),
   ...from('MCP 2026-07-28 transports; RFC 9112 §8', STREAMING),
   ...from('RFC 9110 §9.2.2, §10.2.3', RETRIES),
-  ...from('README.md, configuration', SECRETS),
-  ...from('README.md, the tool lock', LOCK),
-  ...from('README.md, the chain', CHAIN),
+  ...from('README.md, security, tool lock and chain', SAFEKEEPING),
   ...from('README.md, operating', LOG),
   ...from('README.md, operating', RELOAD),
   ...from('README.md, operating', SHUTDOWN),
