@@ -84,7 +84,6 @@ export const RPC_DEPTH_MAX = 512;
 export const QUOTED_CHARS_MAX = 80;
 /** One captured scalar (method, name, id) of a JSON-RPC message that is read along. */
 export const SCAN_VALUE_BYTES_MAX = 1 * KIB;
-
 /** A configuration file. */
 export const CONFIG_BYTES_MAX = 4 * MIB;
 /** Nesting of a configuration file. */
@@ -109,7 +108,6 @@ export const SERVER_COUNT_MAX = 256;
 export const PRINCIPAL_COUNT_MAX = 10_000;
 /** Quiet time after a file event before files are read again. */
 export const RELOAD_DEBOUNCE_MS = 100;
-
 /** Access-log entries waiting for the disk; beyond it they go to the diagnostic log. */
 export const LOG_QUEUE_BYTES_MAX = 8 * MIB;
 /** One access-log line; longer field values are cut and marked. */
@@ -126,13 +124,16 @@ export const LOG_PARAMS_NODE_COUNT_MAX = 2_000;
 export const LOG_STALL_MS_MAX = 5 * SECOND;
 /** Pause before a full pipe (EAGAIN) is tried again. */
 export const LOG_RETRY_MS = 10;
+/** The end of an access log that is read to go on with its chain, and one line of a log that is checked. */
+export const LOG_TAIL_BYTES_MAX = 1 * MIB;
+/** Findings that are told: of `mcproxy logs verify`, and differences from mcproxy.lock; the rest is counted. */
+export const FINDING_COUNT_MAX = 1_000;
 /** A configured secret shorter than this is not searched for in text: it would match by chance. */
 export const REDACT_CHARS_MIN = 6;
 /** Diagnostic lines per second and origin; more are counted and summed up. */
 export const DIAG_LINES_PER_SECOND_MAX = 50;
 /** Message texts whose rate is watched at once; others share one count. */
 export const DIAG_MESSAGE_COUNT_MAX = 1_000;
-
 /** After the end of its stdin a child has this long to leave by itself; then it gets SIGTERM. */
 export const CHILD_EOF_MS_MAX = 2 * SECOND;
 /** After SIGTERM a child and its process group have this long; then they get SIGKILL. All steps fit in `shutdown_grace`. */
@@ -167,7 +168,6 @@ export const RESTART_DELAY_MS_BASE = 1 * SECOND;
 export const RESTART_DELAY_MS_MAX = 30 * SECOND;
 /** A child that ran this long was healthy: its next crash counts as the first. */
 export const RESTART_HEALTHY_MS = 1 * MINUTE;
-
 /** Replicas of one server. */
 export const REPLICA_COUNT_MAX = 16;
 /** Calls in a row that a replica fails, though it was reached, until it is given a rest. */
@@ -216,7 +216,7 @@ export const WATCH_POLL_MS = 500;
 /** A change that never goes quiet is read after this all the same. */
 export const WATCH_QUIET_MS_MAX = 500;
 /** Files that one configuration is read from: settings, users, and two that the environment may name. */
-export const FILE_COUNT_MAX = 4;
+export const FILE_COUNT_MAX = 5;
 /** Symbolic links followed from one watched path, as the kernel does. */
 export const LINK_COUNT_MAX = 40;
 /** How long a command waits for another one that edits the same file. */
@@ -231,6 +231,12 @@ export const PROBE_COUNT_MAX = 8;
 export const LOG_SYNC_MS_MAX = 20;
 /** How long access-log writes go through a thread after a slow one. */
 export const LOG_ASYNC_MS = 1 * MINUTE;
+/** One file that a secret stands in alone. */
+export const SECRET_FILE_BYTES_MAX = 64 * KIB;
+/** Files of secrets that a configuration refers to; each is watched. */
+export const SECRET_FILE_COUNT_MAX = 256;
+/** The definition of one tool in mcproxy.lock; of a longer one only the digest is kept. */
+export const LOCKED_DEFINITION_CHARS_MAX = 64 * KIB;
 
 export * from './limits-messages.ts';
 export * from './limits-access.ts';

@@ -187,6 +187,8 @@ export interface TokenTerms {
   readonly networks: readonly string[];
   readonly at: FilePlace | undefined;
 }
+/** What a difference from mcproxy.lock does: nothing, it is told, or the tool is withheld too. */
+export type LockMode = 'off' | 'warn' | 'block';
 
 interface ServerCommon {
   /** `[A-Za-z0-9_-]{1,32}`, the first path segment of its URL. */
@@ -211,6 +213,7 @@ interface ServerCommon {
   readonly limits?: LimitsConfig | undefined;
   /** For the one user whose entry this is, besides `limits`. */
   readonly ownLimits?: LimitsConfig | undefined;
+  readonly lock: LockMode;
 }
 
 export interface HttpServerConfig extends ServerCommon {
@@ -271,6 +274,8 @@ export interface LogConfig {
   readonly params: LogParams;
   readonly onFailure: 'continue' | 'refuse';
   readonly level: 'error' | 'warn' | 'info' | 'debug';
+  /** Each line carries the digest of the line before it. */
+  readonly chain: boolean;
 }
 
 export interface Config {
@@ -295,6 +300,8 @@ export interface Config {
   /** CIDR blocks whose `X-Forwarded-For` is believed. */
   readonly trustedProxies: readonly string[];
   readonly adminSocket: string | undefined;
+  /** The digests of mcproxy.lock, by server, by the tool's own name; empty without the file. */
+  readonly toolLock: ReadonlyMap<string, ReadonlyMap<string, string>>;
   /** Every secret text in the files and the environment that fed them, for redaction. */
   readonly secrets: readonly Secret[];
 }

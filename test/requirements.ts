@@ -8,6 +8,7 @@
 
 import { ACCESS_CASES } from './access-cases.ts';
 import { PROTOCOL_CASES } from './protocol-cases.ts';
+import { SAFEKEEPING } from './requirements-secrets.ts';
 
 import { PACKAGE, SERVICE, SHUTDOWN } from './requirements-package.ts';
 import { SIGNING } from './requirements-trust.ts';
@@ -382,6 +383,7 @@ export const REQUIREMENTS = {
   ...from('RFC 9110 §7.6.1; MCP 2025-11-25 authorization#token-passthrough', CREDENTIALS),
   ...from('MCP 2026-07-28 transports; RFC 9112 §8', STREAMING),
   ...from('RFC 9110 §9.2.2, §10.2.3', RETRIES),
+  ...from('README.md, security, tool lock and chain', SAFEKEEPING),
   ...from('README.md, operating', { ...LOG, ...RELOAD, ...SHUTDOWN }),
   ...from('MCP 2025-11-25 transports#security-warning; RFC 9110 §15.5; RFC 9112 §11.2', GUARD),
   ...from('src/README.md; MCP 2025-11-25 transports', GATEWAY),

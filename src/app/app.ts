@@ -1,9 +1,8 @@
 /**
  * A running mcproxy: listener, log, upstreams and the snapshot that requests see; started, reloaded, closed.
  *
- * A reload is transactional (design: path c): everything new is opened first, then one reference is swapped, then
- * what is gone is drained; any failure leaves the old state untouched and is returned. Reading files, signals and
- * sockets of the operator belong to the caller, who passes in `load`.
+ * A reload is transactional: everything new is opened first, then one reference is swapped, then what is gone is
+ * drained; any failure leaves the old state untouched. Reading files and signals is the caller's, who passes in `load`.
  */
 import type { Readiness } from '../admin/health.ts';
 import { makeSealer } from '../auth/seal.ts';
@@ -25,7 +24,7 @@ import { openDoor, type Door } from './door.ts';
 import type { LoadedConfig } from './load.ts';
 import { createLocalRequests, type LocalCall, type LocalQuestion, type LocalRequests } from './local-requests.ts';
 import { openMessagePath, type MessagePath, type ViewTarget } from './messages.ts';
-import { openAccessLog } from './open-access-log.ts';
+import { chainFor, openAccessLog } from './open-access-log.ts';
 import { readinessOf } from './readiness.ts';
 import { failureProblem, giveUpPort, rejectionFields, stopping } from './reload.ts';
 import type { ReloadOptions, ReloadResult } from './reload.ts';
@@ -110,7 +109,7 @@ class RunningApp implements App {
   constructor(options: AppOptions) {
     this.#options = options;
     this.#snapshot = makeSnapshot(options.config, options.clock);
-    this.#log = openAccessLog(options.config.log.file, this.#options);
+    this.#log = openAccessLog(options.config.log, this.#options);
     this.#startedMs = options.clock.monotonicMs();
     this.#noticeStep = noticeClockSteps(options);
     options.diag.setLevel(options.config.log.level);
@@ -225,7 +224,7 @@ class RunningApp implements App {
     let door: Door | undefined;
     try {
       await this.#prepare([...httpServers(before), ...httpServers(config)]);
-      if (config.log.file !== before.log.file) log = openAccessLog(config.log.file, this.#options);
+      if (config.log.file !== before.log.file) log = openAccessLog(config.log, this.#options);
       const moved = config.listen.host !== before.listen.host || config.listen.port !== before.listen.port;
       // A port that is in use is no reason to wait: everything else, a revoked token for one, would wait with it.
       if (moved && !this.#options.piped) door = await this.#openDoor(config, () => giveUpPort(config, before));
@@ -244,7 +243,7 @@ class RunningApp implements App {
     if (log !== undefined) {
       this.#logsClosed = Promise.all([this.#logsClosed, this.#log.close()]);
       this.#log = log;
-    }
+    } else if (config.log.chain !== before.log.chain) this.#log.setChain(chainFor(config.log, this.#options));
     if (door !== undefined) {
       this.#options.diag.info('listening', { url: door.listener.url });
       if (this.#door !== undefined) void this.#leave(this.#door);
@@ -349,6 +348,7 @@ class RunningApp implements App {
       readiness: this.#readiness(),
       members: this.#messages.status(),
       nameConflicts: this.#messages.conflicts(),
+      toolDrift: this.#messages.drift(),
       openExchanges: this.#serve.open.size,
       sessions: this.#messages.sessionCount,
       entries: this.#seq,

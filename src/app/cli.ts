@@ -13,6 +13,9 @@ import { callCommand } from './command-call.ts';
 import { checkCommand } from './command-check.ts';
 import { clientConfigCommand } from './command-client-config.ts';
 import { importCommand } from './command-import.ts';
+import { lockCommands } from './command-lock.ts';
+import { logsCommand } from './command-logs.ts';
+import { logsVerifyCommand } from './command-logs-verify.ts';
 import { reloadCommand } from './command-reload.ts';
 import { serveCommand } from './command-serve.ts';
 import { addCommand, removeCommand } from './command-server.ts';
@@ -40,6 +43,9 @@ export const COMMANDS: readonly Command[] = [
   removeCommand,
   importCommand,
   clientConfigCommand,
+  ...lockCommands,
+  logsCommand,
+  logsVerifyCommand,
   versionCommand,
 ];
 
@@ -88,6 +94,8 @@ function findCommand(args: readonly string[]): Found {
   if (fallback !== undefined && (first === undefined || first.startsWith('-')))
     return { command: fallback, rest: args };
   const word = first ?? '';
+  const double = COMMANDS.find((command) => command.name === `${word} ${second ?? ''}`);
+  if (double !== undefined) return { command: double, rest: args.slice(2) };
   const single = COMMANDS.find((command) => command.name === word);
   if (single !== undefined) return { command: single, rest: args.slice(1) };
   const group = COMMANDS.filter((command) => command.name.startsWith(`${word} `));
@@ -96,8 +104,6 @@ function findCommand(args: readonly string[]): Found {
     return `there is no command "${printable(word)}"${suggestion(word, [...names])} (mcproxy --help lists all)`;
   }
   if (second === undefined || second.startsWith('-')) return { group: word, rest: args.slice(1) };
-  const command = group.find((candidate) => candidate.name === `${word} ${second}`);
-  if (command !== undefined) return { command, rest: args.slice(2) };
   const verbs = group.map((candidate) => candidate.name.slice(word.length + 1));
   return `there is no command "${word} ${printable(second)}"${suggestion(second, verbs)} (mcproxy ${word} --help)`;
 }
@@ -109,9 +115,9 @@ interface Arguments {
 
 /** The options and arguments of a command, or what is wrong with them. */
 function parseArguments(command: Command, rest: readonly string[]): Arguments | string {
-  const options: Record<string, { type: 'string' | 'boolean'; multiple: boolean }> = {};
-  for (const [name, spec] of Object.entries(command.options)) {
-    options[name] = { type: spec.type, multiple: spec.multiple === true };
+  const options: Record<string, { type: 'string' | 'boolean'; multiple: boolean; short?: string }> = {};
+  for (const [name, { type, multiple, short }] of Object.entries(command.options)) {
+    options[name] = { type, multiple: multiple === true, ...(short === undefined ? {} : { short }) };
   }
   let parsed: Arguments;
   try {
@@ -196,7 +202,10 @@ function commandHelp(command: Command): string {
     ...Object.entries(command.options),
     ['help', { type: 'boolean', help: 'print this text' }],
   ];
-  const heads = options.map(([name, spec]) => `--${name}${spec.type === 'string' ? ` ${spec.value ?? 'VALUE'}` : ''}`);
+  const heads = options.map(([name, { type, value = 'VALUE', short }]) => {
+    const letter = short === undefined ? '' : `-${short}, `;
+    return `${letter}--${name}${type === 'string' ? ` ${value}` : ''}`;
+  });
   const width = Math.max(...heads.map((head) => head.length));
   const table = options.map(([, spec], index) => `  ${(heads[index] ?? '').padEnd(width)}  ${spec.help}`);
   const notes = (command.notes ?? []).flatMap((note) => ['', note]);

@@ -5,7 +5,7 @@
  * The URL is that of the configuration unless one is given, for the service may be reached by another name than
  * the one it listens on. Nothing is contacted. Source: the setup pages of the clients.
  */
-import { isServerName } from '../config/servers.ts';
+import { isServerName } from '../config/server-name.ts';
 import type { Config } from '../model.ts';
 import { findNearest } from '../text/nearest.ts';
 import { EXIT, FILE_OPTIONS, textOption, usageError, type Command, type Invocation } from './command.ts';

@@ -57,7 +57,21 @@ export function layOut(body: Readonly<Record<string, unknown>>, nowMs: number): 
   for (const { server, user, last_error: reason } of rows) {
     if (reason !== null && reason !== undefined) lines.push('', `${nameOf({ server, user })}: last error: ${reason}`);
   }
-  return lines;
+  return [...lines, ...driftLines(body['tool_lock'])];
+}
+
+/** A line for each server whose tools are not as in mcproxy.lock. */
+function driftLines(rows: unknown): string[] {
+  const lines = (Array.isArray(rows) ? rows : []).filter(isObject).map((row) => {
+    const counts = (['changed', 'new', 'vanished'] as const).flatMap((kind) => {
+      const names: unknown = row[kind];
+      return Array.isArray(names) && names.length > 0 ? [`${names.length} ${kind}`] : [];
+    });
+    const what =
+      row['locked'] === true ? `tools differ from mcproxy.lock (${counts.join(', ')})` : 'not in mcproxy.lock';
+    return `! ${String(row['server'])}: ${what}${row['mode'] === 'block' ? ', withheld' : ''}; run: ${String(row['run'])}`;
+  });
+  return lines.length === 0 ? [] : ['', ...lines];
 }
 
 const HEADS = ['SERVER', 'TRANSPORT', 'REVISION', 'STATE', 'SINCE', 'TOOLS', 'CALLS', 'RESTARTS', 'MEMORY', 'ACTION'];

@@ -10,8 +10,11 @@ import type { ProxyError } from '../errors.ts';
 
 export const EXIT = {
   ok: 0,
+  /** What was checked is not in order. */
+  failed: 1,
   usage: 64,
   data: 65,
+  noInput: 66,
   unavailable: 69,
   internal: 70,
   log: 73,
@@ -40,6 +43,8 @@ export interface Surroundings {
 
 export interface OptionSpec {
   readonly type: 'string' | 'boolean';
+  /** One letter that stands for it after a single dash. */
+  readonly short?: string;
   /** May be given more than once. */
   readonly multiple?: boolean;
   /** What stands for the value in the help text. */

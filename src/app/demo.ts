@@ -41,6 +41,7 @@ export async function startDemo(base: Config): Promise<Demo> {
     credentialFrom: 'user',
     exposure: plainExposure('demo'),
     otherUrls: [],
+    lock: 'off',
     headers: [],
     lacks: [],
     era: 'auto',

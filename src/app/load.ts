@@ -14,6 +14,7 @@ import { parseConfig } from '../config/parse.ts';
 import { singleUpstreamText } from '../config/single-upstream.ts';
 import type { Config, Problem } from '../model.ts';
 import { readOperatorFile, sha256, type OperatorFile } from './operator-file.ts';
+import { createSecretReader } from './secret-file.ts';
 
 export interface LoadedConfig {
   /** Undefined when there is an error among the problems. */
@@ -25,6 +26,8 @@ export interface LoadedConfig {
   readonly digests: ReadonlyMap<string, string>;
   /** The file that `mcproxy token` edits; it may not exist. */
   readonly tokensFile: string;
+  /** The file that `mcproxy lock` writes; it may not exist. */
+  readonly lockFile: string;
   /** No file and nothing in the environment: the first run; `config` then holds the defaults. */
   readonly demo: boolean;
 }
@@ -44,13 +47,15 @@ export interface LoadOptions {
 
 const CONFIG_NAME = 'mcproxy.yml';
 const TOKENS_NAME = 'tokens.yml';
+const LOCK_NAME = 'mcproxy.lock';
 /** The name in a directory that MCP_CREDENTIALS_PATH of another gateway names. */
 const FOREIGN_TOKENS_NAME = 'credentials.json';
 const SYSTEM_DIRECTORY = '/etc/mcproxy';
 /** Files of users or keys that are read besides tokens.yml. */
 const FURTHER_TOKENS = ['MCP_API_KEYS_PATH', 'MCP_USERS_PATH'] as const;
 
-type Role = 'config' | 'tokens';
+type Role = 'config' | 'tokens' | 'lock';
+const ORDER: readonly Role[] = ['config', 'tokens', 'lock'];
 
 interface PlannedFile {
   readonly path: string;
@@ -71,7 +76,7 @@ export async function loadConfig(options: LoadOptions): Promise<LoadedConfig> {
   const texts: { path: string; text: string; role: Role }[] = [];
   // Bounded by FILE_COUNT_MAX.
   const modes = new Map<string, number>();
-  // Bounded by FILE_COUNT_MAX.
+  // Bounded by FILE_COUNT_MAX and SECRET_FILE_COUNT_MAX.
   const digests = new Map<string, string>();
   for (const planned of plan.files) {
     const file = await readOperatorFile(planned.path);
@@ -88,15 +93,18 @@ export async function loadConfig(options: LoadOptions): Promise<LoadedConfig> {
   }
   const single = texts.length === 0 ? singleUpstreamText(options.env) : undefined;
   if (single !== undefined) texts.push({ path: resolve('MCP_UPSTREAM_URL'), text: single, role: 'config' });
+  const secrets = createSecretReader(options.env);
   const parsed = parseConfig({
     files: texts,
     env: options.env,
     hostname: hostname(),
     resolvePath,
+    readSecret: (reference) => secrets.read(reference),
     sha256,
     overrides: options.overrides,
     piped: options.piped === true,
   });
+  for (const [path, digest] of secrets.digests) if (digest !== undefined) digests.set(path, digest);
   problems.push(...parsed.problems);
   if (parsed.config !== undefined) problems.push(...exposedSecrets(texts, { modes, config: parsed.config }));
   const failed = problems.some((problem) => problem.severity === 'error');
@@ -106,15 +114,16 @@ export async function loadConfig(options: LoadOptions): Promise<LoadedConfig> {
   return {
     config: failed ? undefined : parsed.config,
     problems: demo ? [] : problems,
-    files: plan.files.map((file) => file.path),
+    files: [...plan.files.map((file) => file.path), ...secrets.digests.keys()],
     digests,
     tokensFile: plan.files.find((file) => file.role === 'tokens')?.path ?? resolve(TOKENS_NAME),
+    lockFile: plan.files.find((file) => file.role === 'lock')?.path ?? resolve(LOCK_NAME),
     demo,
   };
 }
 
 /** Which role a file has by its name; any other name is a configuration. */
-export function roleOf(path: string): Role {
+export function roleOf(path: string): 'config' | 'tokens' {
   return /^tokens\.(ya?ml|json)$/.test(basename(path)) ? 'tokens' : 'config';
 }
 
@@ -136,7 +145,7 @@ async function planFiles(options: LoadOptions): Promise<Plan> {
   } else {
     const role = roleOf(config.path);
     const neighbour = join(dirname(config.path), role === 'config' ? TOKENS_NAME : CONFIG_NAME);
-    const other: Role = role === 'config' ? 'tokens' : 'config';
+    const other = role === 'config' ? 'tokens' : 'config';
     files = [
       { ...config, role },
       { path: neighbour, role: other, namedBy: undefined },
@@ -150,8 +159,12 @@ async function planFiles(options: LoadOptions): Promise<Plan> {
     const further = named(env[variable], variable);
     if (further !== undefined) files.push({ ...further, role: 'tokens' });
   }
+  const settings = files.find((file) => file.role === 'config') ?? files[0];
+  if (settings !== undefined) {
+    files = [...files, { path: join(dirname(settings.path), LOCK_NAME), role: 'lock', namedBy: undefined }];
+  }
   // The settings first, whichever was named: a problem there is often the cause of one in the other.
-  return { files: files.toSorted((a, b) => a.role.localeCompare(b.role)), problems };
+  return { files: files.toSorted((a, b) => ORDER.indexOf(a.role) - ORDER.indexOf(b.role)), problems };
 }
 
 function named(path: string | undefined, namedBy: string): { path: string; namedBy: string } | undefined {
@@ -236,6 +249,10 @@ function fileProblems(file: OperatorFile, planned: PlannedFile): Problem[] {
     case 'unusable':
       return [fileProblem(file.path, { text: file.text, fix: file.fix, line: file.line })];
     case 'read':
+      if (planned.role === 'lock' && (file.mode & 0o002) !== 0 && process.platform !== 'win32') {
+        const text = `everybody on this machine may approve tools (mode ${octal(file.mode)})`;
+        return [fileProblem(file.path, { text, fix: `chmod o-w ${shellQuoted(file.path)}` })];
+      }
       if (planned.role !== 'tokens' || (file.mode & 0o007) === 0 || process.platform === 'win32') return [];
       return [
         fileProblem(file.path, {

@@ -71,6 +71,9 @@ export interface LocalRequestsOptions {
   onInternal(cause: string): void;
 }
 
+/** Not of MCP: the tools of each server as it gave them itself, for `mcproxy lock`. Only this machine can ask it. */
+export const OWN_TOOLS_METHOD = 'mcproxy/own_tools';
+
 const CLIENT_INFO = { name: 'mcproxy', version: VERSION };
 /** By which request an item of a list is located. */
 const USE_OF: Readonly<Record<ListKind, string>> = {
@@ -137,6 +140,7 @@ function start(
   async function run(): Promise<Found> {
     if (isFull) throw new ProxyError('OVERLOADED', 'too many commands ask at once; try again shortly');
     const view = enter(options, question, entry);
+    if (question.method === OWN_TOOLS_METHOD) return readOwnTools(view, question.waitMs);
     const make = (params: JsonObject): Promise<McpOutcome> => {
       if (isOver) return ending;
       running = view.call({ ...requestOf(question), params }, events);
@@ -202,6 +206,11 @@ interface Found {
 interface Reading {
   readonly make: (params: JsonObject) => Promise<McpOutcome>;
   readonly waitMs: number;
+}
+
+async function readOwnTools(view: GatewayView, waitMs: number): Promise<Found> {
+  const servers = await view.servers('tools', waitMs);
+  return { outcome: { kind: 'complete', result: { servers: view.ownTools() } }, servers, origins: [] };
 }
 
 /** All pages of a merged list, after every server has had its time. */

@@ -70,6 +70,8 @@ export interface MessagePath {
   conflicts(): readonly JsonObject[];
   /** Sessions of older revisions that have a state in memory. */
   readonly sessionCount: number;
+  /** As in `Gateway.drift`. */
+  drift(): readonly JsonObject[];
   /** Ends all streams with their closing results. */
   drain(): void;
   close(): Promise<void>;
@@ -131,6 +133,7 @@ export function openMessagePath(options: MessagePathOptions): MessagePath {
     get sessionCount() {
       return downstream.sessionCount;
     },
+    drift: () => gateway.drift(),
     drain: () => downstream.close(),
     close: () => gateway.close(),
   };

@@ -58,14 +58,14 @@ export interface PathAsked {
  * Which path serves a part of one server: bytes are relayed where client and server speak the same, else messages are
  * translated. `ask`: that depends on what the request needs and on what the server speaks (`choose`). Passthrough is
  * relayed always, because only the relay leaves the client's token in place; what is shown otherwise than the server
- * says it never is, nor what rules or limits of the caller have to look into, nor a server with replicas, because
- * sessions have to stay with theirs.
+ * says it never is, nor what rules or limits of the caller have to look into, nor what is compared with the lock file, nor
+ * a server with replicas, because sessions have to stay with theirs.
  */
 export function choosePath(server: ServerConfig, part: RoutePart, asked: PathAsked): Path | 'ask' {
   const { fallsBack, looksInside } = asked;
   if (server.kind === 'stdio') return 'messages';
   if (server.credential.type === 'passthrough') return 'relay';
-  if (looksInside || changesItems(server.exposure)) return 'messages';
+  if (looksInside || changesItems(server.exposure) || server.lock !== 'off') return 'messages';
   if (server.otherUrls.length > 0) return 'messages';
   if (server.transport === 'sse') return part === 'mcp' && !fallsBack ? 'messages' : 'relay';
   if (server.transport === 'streamable' && part !== 'mcp') return 'messages';

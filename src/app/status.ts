@@ -21,6 +21,8 @@ export interface ServiceState {
   readonly members: readonly MemberStatus[];
   /** Names of tools and prompts that had to give way to another server's. */
   readonly nameConflicts: readonly JsonObject[];
+  /** Servers whose tools are not as in mcproxy.lock. */
+  readonly toolDrift: readonly JsonObject[];
   readonly openExchanges: number;
   /** Of older revisions, with a state in memory. */
   readonly sessions: number;
@@ -40,6 +42,7 @@ export function statusOf(state: ServiceState): Readonly<Record<string, unknown>>
     readiness: state.readiness,
     servers: serverRows(config, state.members, residentBytes),
     name_conflicts: state.nameConflicts,
+    tool_lock: state.toolDrift,
     users: config.principals.length,
     open_exchanges: state.openExchanges,
     sessions: state.sessions,

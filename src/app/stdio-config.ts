@@ -14,6 +14,7 @@ import { PIPED_GRACE_MS_MAX } from '../limits.ts';
 import type { Config, Principal, Problem, ServerConfig } from '../model.ts';
 import { findNearest } from '../text/nearest.ts';
 import { sha256 } from './operator-file.ts';
+import { createSecretReader } from './secret-file.ts';
 
 export interface Chosen {
   readonly userName: string | undefined;
@@ -115,6 +116,7 @@ export function remoteConfig(
     ...(headers.length === 0 ? {} : { headers: Object.fromEntries(headers) as unknown }),
     ...(remote.transport === undefined ? {} : { transport: remote.transport }),
   };
+  const secrets = createSecretReader(env);
   const { config, problems } = parseConfig({
     files: [{ path: '', role: 'config', text: JSON.stringify({ servers: { [REMOTE_NAME]: entry } }) }],
     env: {
@@ -124,6 +126,7 @@ export function remoteConfig(
     },
     hostname: '',
     resolvePath: (_base, path) => path,
+    readSecret: (reference) => secrets.read(reference),
     sha256,
   });
   if (config === undefined) return { config, problems };

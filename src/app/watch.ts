@@ -34,7 +34,7 @@ export class FileWatch {
   /** Per file: the digest that was last reported. */
   readonly #digests: Map<string, string>;
   /** Per file: what `stat` says, to tell cheaply whether to read. */
-  readonly #stamps = new Map<string, string>(); // Bounded by FILE_COUNT_MAX.
+  readonly #stamps = new Map<string, string>(); // Bounded by FILE_COUNT_MAX and SECRET_FILE_COUNT_MAX.
   #watchers: FSWatcher[] = [];
   #pollTimer: NodeJS.Timeout | undefined;
   #quietTimer: NodeJS.Timeout | undefined;

@@ -12,7 +12,7 @@ import { makeSecret } from '../text/secret.ts';
 import type { YamlMap, YamlNode, YamlPair } from '../text/yaml.ts';
 import { READERS, type ScalarKind, type ScalarValue } from './kinds.ts';
 import { showName } from './problems.ts';
-import { isNothing, readText, type Reading, type Secrecy } from './reading.ts';
+import { isNothing, looksLikeCredential, readSecretText, readText, type Reading, type Secrecy } from './reading.ts';
 import type { Field, Table } from './schema.ts';
 
 /** A name with its secret value, such as a header or a variable. */
@@ -178,7 +178,17 @@ function decodeValue(task: Task, target: { name: string; field: Field }, node: Y
   if (field.kind === 'node') return node;
   if (field.kind === 'pairs') return decodePairs(task, node, name);
   if (field.kind === 'list') return decodeList(task, target, node);
-  const text = node.kind === 'scalar' ? readText(reading, node, secrecyOf(field)) : undefined;
+  const isOurs = task.options.foreign !== true;
+  if (field.kind !== 'secret' && isOurs && looksLikeCredential(node)) {
+    const fix =
+      name === 'args'
+        ? 'write it under "env": everybody can see the arguments of a process'
+        : 'write it where a secret stands: token, password, headers or env';
+    reading.problems.error(node, { text: `a reference to a secret cannot stand under "${name}"`, fix });
+    return undefined;
+  }
+  const read = field.kind === 'secret' && isOurs ? readSecretText : readText;
+  const text = node.kind === 'scalar' ? read(reading, node, secrecyOf(field)) : undefined;
   if (text === undefined) {
     if (node.kind !== 'scalar') reject(reading, node, target);
     return undefined;
@@ -204,6 +214,8 @@ function decodeList(task: Task, target: { name: string; field: Field }, node: Ya
 }
 
 function decodePairs({ reading, options }: Task, node: YamlNode, name: string): readonly Pair[] | undefined {
+  // In a file of another program a value that begins with "file:" is what it is.
+  const read = options.foreign === true ? readText : readSecretText;
   if (node.kind !== 'map') {
     reading.problems.error(node, { text: `"${name}" must be a map`, fix: 'write NAME: VALUE lines under it' });
     return undefined;
@@ -212,7 +224,7 @@ function decodePairs({ reading, options }: Task, node: YamlNode, name: string): 
   const said = options.lacking === true ? node.pairs.filter(({ value }) => !isNothing(value)) : node.pairs;
   for (const pair of said) {
     const isText = pair.value.kind === 'scalar' && pair.value.value !== null;
-    const text = isText ? readText(reading, pair.value, 'variables') : undefined;
+    const text = isText ? read(reading, pair.value, 'variables') : undefined;
     if (!isText) {
       const fix = isNothing(pair.value)
         ? 'write a value; "" is the empty one, and ${NAME} takes it from the environment'

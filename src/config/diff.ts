@@ -88,11 +88,11 @@ function changedParts(old: ServerConfig, now: ServerConfig): string[] {
 
 /** Everything that makes a server what it is, comparable; the result holds secrets and stays in this file. */
 function partsOf(server: ServerConfig): Record<string, unknown> {
-  const { kind, transport, timeouts, retries, era, share, idleMs, lacks, exposure, limits, ownLimits } = server;
+  const { kind, transport, timeouts, retries, era, share, idleMs, lacks, exposure, limits, ownLimits, lock } = server;
   const { prefix, tools, prompts, resources, rename, describe, arguments: rules } = exposure;
   const shown = { prefix, tools: { ...tools, rename, describe, rules }, prompts, resources };
   const reach = { era, share, idle: idleMs, 'what each user brings': lacks };
-  const shared = { kind, transport, timeouts, retries, limits: [limits, ownLimits], ...reach, ...shown };
+  const shared = { kind, transport, timeouts, retries, lock, limits: [limits, ownLimits], ...reach, ...shown };
   if (server.kind === 'http') {
     const { url, otherUrls, credential, headers, caFile } = server;
     return {
@@ -202,7 +202,9 @@ function settingsOf(config: Config): Record<string, unknown> {
     'log.params': config.log.params,
     'log.on_failure': config.log.onFailure,
     'log.level': config.log.level,
+    'log.chain': config.log.chain,
     'admin.socket': config.adminSocket,
+    'mcproxy.lock': [...config.toolLock].map(([server, tools]) => [server, [...tools]]),
   };
 }
 

@@ -23,7 +23,7 @@ import {
 } from './edit-text.ts';
 import { showName } from './problems.ts';
 import { isNothing } from './reading.ts';
-import { isServerName, toServerName } from './servers.ts';
+import { isServerName, toServerName } from './server-name.ts';
 
 /** A value of an entry as it is written: no positions, no comments. */
 export type Plain = string | number | boolean | readonly string[] | Readonly<Record<string, string>>;

@@ -8,9 +8,9 @@
  */
 import { parseYaml, yamlToValue } from '../text/yaml.ts';
 import type { NewServer, Plain } from './edit-servers.ts';
-import { collectSecrets } from './reading.ts';
+import { asLiteral, collectSecrets } from './reading.ts';
 import { addArgumentSecrets, addUrlSecrets, isSecretName } from './secrecy.ts';
-import { toServerName } from './servers.ts';
+import { toServerName } from './server-name.ts';
 
 export interface ForeignServer extends NewServer {
   /** The name in the client's file. */
@@ -150,7 +150,7 @@ function textField(name: string, value: unknown): Record<string, string> {
 function pairsField(name: string, value: unknown): Record<string, Record<string, string>> {
   if (!isRecord(value)) return {};
   const pairs = Object.entries(value).filter(([, text]) => ['string', 'number', 'boolean'].includes(typeof text));
-  return pairs.length === 0 ? {} : { [name]: toRecord(pairs.map(([key, text]) => [key, String(text)])) };
+  return pairs.length === 0 ? {} : { [name]: toRecord(pairs.map(([key, text]) => [key, asLiteral(String(text))])) };
 }
 
 /** Without the trap of an assignment to `__proto__`. */

@@ -14,8 +14,16 @@ import { addGrants, grantsOf, readKeyFile, type ApiKey } from './api-keys.ts';
 import { own } from './decode.ts';
 import { applyEnvironment, readApiKeys, type Overrides, type Settings } from './environment.ts';
 import { decodeToolLimits } from './limits.ts';
+import { digestsOf, readLockFile } from './lock-file.ts';
 import { collectProblems, shownName, showName, type FileProblems, type ProblemList } from './problems.ts';
-import { collectSecrets, readText, type Reading, type SecretList } from './reading.ts';
+import {
+  collectSecrets,
+  readText,
+  type Reading,
+  type SecretList,
+  type SecretRead,
+  type SecretReference,
+} from './reading.ts';
 import { decodeServer, resolveServer } from './servers.ts';
 import { classifyTokens, KNOWN_KEYS, readConfigFile, readTokensFile, type ServerEntry } from './spellings.ts';
 import { ANONYMOUS, decodeRoles, decodeUsers, defaultLimits, plainUser, resolveUsers } from './users.ts';
@@ -25,7 +33,7 @@ import { readWhitelist, resolveWhitelists, type Whitelist } from './whitelist.ts
 export interface SourceFile {
   readonly path: string;
   readonly text: string;
-  readonly role: 'config' | 'tokens';
+  readonly role: 'config' | 'tokens' | 'lock';
 }
 
 export interface ParseInput {
@@ -38,6 +46,8 @@ export interface ParseInput {
   readonly piped?: boolean;
   /** `path` as seen from the file `base`; an empty `base` is the working directory. */
   readonly resolvePath: (base: string, path: string) => string;
+  /** What a reference stands for; a path is complete. */
+  readonly readSecret: (reference: SecretReference) => SecretRead;
   /** Lower-case hex. */
   readonly sha256: (text: string) => string;
 }
@@ -61,6 +71,7 @@ interface Desk {
   readonly keys: ApiKey[];
   readonly whitelists: Whitelist[];
   readonly toolLimits: ToolLimit[];
+  toolLock: Config['toolLock'];
 }
 
 interface Document {
@@ -82,6 +93,7 @@ export function parseConfig(input: ParseInput): ParseResult {
     keys: [],
     whitelists: [],
     toolLimits: [],
+    toolLock: new Map(),
   };
   const outsideProblems = desk.problems.forFile('environment and command line', '', KNOWN_KEYS);
   const documents = input.files.flatMap((file) => openFile(desk, file) ?? []);
@@ -138,6 +150,7 @@ function makeReading(desk: Desk, file: { path: string; text: string }, problems:
     secrets: desk.secrets,
     lookup: (name) => own(env, name) ?? desk.variables.get(name) ?? (name === 'HOSTNAME' ? hostname : undefined),
     resolvePath: (path) => desk.input.resolvePath(file.path, path),
+    readSecret: (reference) => desk.input.readSecret(reference),
   };
 }
 
@@ -157,6 +170,7 @@ function readDocument(desk: Desk, document: Document): Settings {
     if (tools !== undefined) desk.toolLimits.push(...decodeToolLimits(reading, tools));
     return settings;
   }
+  if (document.file.role === 'lock') desk.toolLock = readLock(reading, root);
   if (isTokens(document, 'api-keys')) desk.keys.push(...readKeyFile(reading, root));
   if (isTokens(document, 'whitelist')) desk.whitelists.push(...readWhitelist(reading, root));
   if (isTokens(document, 'users')) {
@@ -176,6 +190,10 @@ function addRoles({ roles }: Desk, drafts: readonly RoleDraft[]): void {
       });
     roles.set(draft.name, draft);
   }
+}
+
+function readLock(reading: Reading, root: YamlNode): Config['toolLock'] {
+  return new Map([...readLockFile(root, reading.problems)].map(([server, tools]) => [server, digestsOf(tools)]));
 }
 
 function readVariables(desk: Desk, { reading, root }: Document): void {
@@ -267,6 +285,7 @@ function assemble(desk: Desk, made: { settings: Settings; known: Known; principa
       params: settings['log.params'] ?? 'none',
       onFailure: settings['log.on_failure'] ?? 'continue',
       level: settings['log.level'] ?? 'info',
+      chain: settings['log.chain'] ?? false,
     },
     bodyBytesMax: settings['limits.body'] ?? BODY_BYTES_MAX,
     heartbeatMs: settings.heartbeat ?? HEARTBEAT_MS_DEFAULT,
@@ -275,6 +294,7 @@ function assemble(desk: Desk, made: { settings: Settings; known: Known; principa
     allowedOrigins: settings.allowed_origins ?? [],
     trustedProxies: settings.trusted_proxies ?? [],
     adminSocket: settings['admin.socket'],
+    toolLock: desk.toolLock,
     secrets: desk.secrets.list(),
   };
 }

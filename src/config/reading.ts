@@ -16,6 +16,18 @@ export interface SecretList {
   list(): Secret[];
 }
 
+/** A secret that stands elsewhere: in a file of its own, or among the credentials of the service. */
+export interface SecretReference {
+  readonly kind: 'file' | 'cred';
+  /** A path, or the name of a credential. */
+  readonly name: string;
+}
+
+export type SecretRead =
+  | { readonly text: string }
+  /** Neither holds the secret. */
+  | { readonly problem: string; readonly fix: string };
+
 export interface Reading {
   /** The file's path, as the operator knows it. */
   readonly path: string;
@@ -26,7 +38,13 @@ export interface Reading {
   readonly lookup: (name: string) => string | undefined;
   /** `path` as seen from this file. */
   readonly resolvePath: (path: string) => string;
+  readonly readSecret: (reference: SecretReference) => SecretRead;
 }
+
+const REFERENCE = /^(file|cred):/;
+const CREDENTIAL_NAME = /^(?!\.{1,2}$)[A-Za-z0-9_.-]{1,255}$/;
+/** Stands before a text that only looks like a reference. */
+const LITERAL = /^text:(?=(?:file|cred):)/;
 
 /**
  * `secret`: the whole value is one. `variables`: what variables bring in is. `open`: nothing is, as in a port number.
@@ -70,14 +88,49 @@ export function readText(reading: Reading, node: YamlNode, secrecy: Secrecy): st
   return missing.length > 0 || malformedAt !== undefined ? undefined : text;
 }
 
+/**
+ * The same where a secret is expected: `file:PATH` and `cred:NAME` stand for what is there. Only what is written begins a
+ * reference, never what a variable brings in; its name may hold variables.
+ */
+export function readSecretText(reading: Reading, node: YamlNode, secrecy: Secrecy): string | undefined {
+  const written = node.kind === 'scalar' && typeof node.value === 'string' ? node.value : '';
+  if (LITERAL.test(written)) {
+    const text = readText(reading, node, secrecy)?.replace(LITERAL, '');
+    if (text !== undefined && secrecy === 'secret') reading.secrets.add(text);
+    return text;
+  }
+  const [start, kind] = REFERENCE.exec(written) ?? [];
+  if (start === undefined) return readText(reading, node, secrecy);
+  const name = readText(reading, node, 'open')?.slice(start.length).trim();
+  if (name === undefined) return undefined;
+  const read = readReferred(reading, { kind: kind === 'cred' ? 'cred' : 'file', name });
+  if ('text' in read) return reading.secrets.add(read.text).reveal();
+  reading.problems.error(node, { text: read.problem, fix: read.fix });
+  return undefined;
+}
+
+function readReferred(reading: Reading, { kind, name }: SecretReference): SecretRead {
+  if (kind === 'cred' && !CREDENTIAL_NAME.test(name)) {
+    return { problem: 'this cannot be the name of a credential', fix: 'write cred:NAME, with NAME of LoadCredential' };
+  }
+  if (name === '') return { problem: 'after "file:" there must be a path', fix: 'write file:PATH' };
+  return reading.readSecret({ kind, name: kind === 'file' ? reading.resolvePath(name) : name });
+}
+
+/** The text as it has to be written where `readSecretText` reads it and no reference is meant. */
+export function asLiteral(text: string): string {
+  return REFERENCE.test(text) || LITERAL.test(text) ? `text:${text}` : text;
+}
+
+/** Tells whether the scalar looks like a reference that could only be meant as one. */
+export function looksLikeCredential(node: YamlNode): boolean {
+  return node.kind === 'scalar' && typeof node.value === 'string' && /^cred:[\w.-]{1,255}$/.test(node.value);
+}
+
 /** Tells whether the scalar is one reference and nothing else, so that the file itself does not hold the value. */
 export function isReference(node: YamlNode): boolean {
-  return (
-    node.kind === 'scalar' &&
-    typeof node.value === 'string' &&
-    /^\$\{[^}]*\}$/.test(node.value) &&
-    !node.value.includes(':-')
-  );
+  if (node.kind !== 'scalar' || typeof node.value !== 'string') return false;
+  return REFERENCE.test(node.value) || (/^\$\{[^}]*\}$/.test(node.value) && !node.value.includes(':-'));
 }
 
 /** Tells whether `node` stands for "nothing written", as after a key without value. */

@@ -69,6 +69,12 @@ const LEVELS = {
   debug: 'debug',
 } as const;
 
+const LOCK = {
+  kind: 'word',
+  words: { off: 'off', warn: 'warn', block: 'block' },
+  unit: 'off, warn or block',
+} as const;
+
 /** The top level of mcproxy.yml. */
 export const SETTINGS = {
   listen: {
@@ -107,6 +113,11 @@ export const SETTINGS = {
     default: 'none',
     unit: 'map from name to role',
     when: 'Usually in tokens.yml: what several users have in common.',
+  },
+  lock: {
+    ...LOCK,
+    default: 'off',
+    when: 'Set warn to be told when a tool is not as in mcproxy.lock (`mcproxy lock`), block to withhold it until it is approved.',
   },
   allowed_hosts: {
     kind: 'list',
@@ -199,6 +210,12 @@ export const SETTINGS = {
     default: 'info',
     unit: 'error, warn, info or debug',
     when: 'Set debug to look for a fault. It is about the diagnostic log, not the access log.',
+  },
+  'log.chain': {
+    kind: 'flag',
+    default: 'false',
+    unit: 'true or false',
+    when: 'Set true to notice when lines of the log are changed or removed: `mcproxy logs verify`.',
   },
   'admin.socket': {
     kind: 'path',
@@ -329,6 +346,7 @@ export const SERVER = {
     unit: 'true or false',
     when: 'The same the other way round, as other programs write it.',
   },
+  lock: { ...LOCK, default: 'lock of mcproxy.yml', when: 'Change it for this server alone.' },
   ca_file: {
     kind: 'path',
     default: "the system's certificate authorities",

@@ -7,7 +7,7 @@
  * What a shared server says each user brings is missing (`lacks`) until a draft of the user's brings it.
  */
 import { CONNECT_MS_DEFAULT, FIRST_BYTE_MS_DEFAULT, IDLE_MS_DEFAULT, START_MS_DEFAULT } from '../limits.ts';
-import { REPLICA_COUNT_MAX, RETRY_COUNT_DEFAULT, SERVER_NAME_CHARS_MAX } from '../limits.ts';
+import { REPLICA_COUNT_MAX, RETRY_COUNT_DEFAULT } from '../limits.ts';
 import type { HttpServerConfig, ServerConfig, StdioServerConfig, Timeouts } from '../model.ts';
 import type { YamlNode } from '../text/yaml.ts';
 import { brings } from './brings.ts';
@@ -16,7 +16,8 @@ import { decodeMap, namesWithoutValue, type Decoded, type Pair, type Values } fr
 import { changesItems, decodeExposure, placeOfChange, resolveExposure, type ExposureSaid } from './exposure.ts';
 import { READERS } from './kinds.ts';
 import { decodeLimits, serverLimits, type LimitsSaid } from './limits.ts';
-import { isPlainName, placeOf, shownName, showName, type FileProblems, type Place } from './problems.ts';
+import { resolveLock } from './lock-mode.ts';
+import { placeOf, shownName, showName, type Place } from './problems.ts';
 import { readText, type Reading } from './reading.ts';
 import { SERVER, type SETTINGS } from './schema.ts';
 import { addArgumentSecrets, addPairSecrets, addUrlSecrets } from './secrecy.ts';
@@ -44,50 +45,6 @@ export interface Ground {
   readonly defaults: Values<typeof SETTINGS>;
   /** The draft is one user's. */
   readonly personal: boolean;
-}
-
-/** First path segments that lead elsewhere. */
-const RESERVED = new Set([
-  'mcp',
-  'sse',
-  'messages',
-  'healthz',
-  'readyz',
-  'health',
-  'metrics',
-  'status',
-  'ui',
-  '.well-known',
-]);
-const NAME = new RegExp(`^[A-Za-z0-9_-]{1,${SERVER_NAME_CHARS_MAX}}$`);
-
-/** Tells whether `name` can be the name of a server. */
-export function isServerName(name: string): boolean {
-  return NAME.test(name) && !RESERVED.has(name);
-}
-
-/** Reports a name that no server can have. */
-export function reportServerName(problems: FileProblems, place: Place, name: string): void {
-  const remark = RESERVED.has(name)
-    ? {
-        text: `${showName(name)} is the name of a path of mcproxy itself`,
-        fix: `choose another name, such as "${name.replace('.', '')}-server"`,
-      }
-    : {
-        text: `${showName(name)} cannot be the name of a server`,
-        fix: `use 1 to ${SERVER_NAME_CHARS_MAX} of the characters A-Z a-z 0-9 _ -${suggestion(name)}`,
-      };
-  problems.error(place, { ...remark, shown: shownName(name) });
-}
-
-/** The nearest name that a server can have; undefined when nothing is left. */
-export function toServerName(name: string): string | undefined {
-  const cleaned = name
-    .replaceAll(/[^\w-]+/g, '-')
-    .replaceAll(/^-+|-+$/g, '')
-    .slice(0, SERVER_NAME_CHARS_MAX);
-  if (cleaned === '') return undefined;
-  return isServerName(cleaned) ? cleaned : `${cleaned}-server`;
 }
 
 /** Decodes one entry; a text alone is its URL. */
@@ -253,6 +210,7 @@ function resolveHttp(draft: ServerDraft, ground: Ground): HttpServerConfig | und
     exposure,
     ...serverLimits(draft.limits, ground),
     lacks: [...(trusted?.lacks ?? []).filter((what) => !brings(draft, what)), ...said.lacks],
+    lock: resolveLock(draft, ground, credential.type === 'passthrough'),
     transport: transport === undefined || transport.value === 'stdio' ? (base?.transport ?? 'auto') : transport.value,
     url,
     otherUrls,
@@ -334,6 +292,7 @@ function resolveStdio(draft: ServerDraft, ground: Ground): StdioServerConfig | u
       // A user's own without a value was a problem already.
       ...namesWithoutValue(fields.env).map((name) => `env.${name}`),
     ],
+    lock: resolveLock(draft, ground, false),
     transport: 'stdio',
     command,
     args: fields.args?.value ?? base?.args ?? [],
@@ -390,9 +349,4 @@ function mergePairs(base: readonly Pair[], over: readonly Pair[], fold: (name: s
   if (over.length === 0) return base;
   const replaced = new Set(over.map(([name]) => fold(name)));
   return [...base.filter(([name]) => !replaced.has(fold(name))), ...over];
-}
-
-function suggestion(name: string): string {
-  const usable = toServerName(name);
-  return usable === undefined || !isPlainName(name) ? '' : `, such as "${usable}"`;
 }

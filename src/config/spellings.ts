@@ -14,7 +14,7 @@ import { isNothing, readText, type Reading } from './reading.ts';
 import { AUTH, SERVER, SETTINGS, type Table } from './schema.ts';
 import { TOOL_LIMIT } from './schema-limits.ts';
 import { TOKEN, USER } from './schema-users.ts';
-import { isServerName, reportServerName, toServerName } from './servers.ts';
+import { isServerName, reportServerName, toServerName } from './server-name.ts';
 
 export interface ServerEntry {
   readonly reading: Reading;

@@ -9,7 +9,7 @@ import type { TokenTerms } from '../model.ts';
 import type { YamlNode } from '../text/yaml.ts';
 import { decodeMap, type Decoded } from './decode.ts';
 import { placeOf, showName, type Place } from './problems.ts';
-import { isReference, readText, type Reading } from './reading.ts';
+import { isReference, readSecretText, type Reading } from './reading.ts';
 import { TOKEN } from './schema-users.ts';
 
 export interface TokenDraft {
@@ -45,7 +45,7 @@ export function decodeTokens(owner: Owner, node: YamlNode): TokenDraft[] {
 
 function decodeText(owner: Owner, node: YamlNode): TokenDraft | undefined {
   const { reading } = owner;
-  const text = readText(reading, node, 'open')?.trim();
+  const text = readSecretText(reading, node, 'open')?.trim();
   if (text === undefined) {
     if (node.kind !== 'scalar' || node.value === null)
       reading.problems.error(node, {

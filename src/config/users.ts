@@ -18,7 +18,8 @@ import { shownName, showName, type Place } from './problems.ts';
 import { isNothing, type Reading } from './reading.ts';
 import type { SETTINGS } from './schema.ts';
 import { ROLE, USER } from './schema-users.ts';
-import { isServerName, reportServerName, resolveServer, type ServerDraft } from './servers.ts';
+import { resolveServer, type ServerDraft } from './servers.ts';
+import { isServerName, reportServerName } from './server-name.ts';
 import { decodeTokens, type Sha256, type TokenDraft } from './tokens.ts';
 
 /** What a user or a role says may be used. */

@@ -23,10 +23,13 @@ export function noteMessage(
 ): void {
   const params = message.params ?? {};
   entry.rpcMethod = message.method;
-  const { upstream, name, denied } = view.locate({ method: message.method, params });
+  const { upstream, name, denied, withheld } = view.locate({ method: message.method, params });
   entry.upstream = upstream ?? entry.upstream;
   entry.rpcName = name;
   if (denied === true) recordDenial(entry, name);
+  if (withheld === true) {
+    recordFailure(entry, new ProxyError('ACCESS_DENIED', `the tool lock withholds ${name ?? 'it'}`));
+  }
   if (keepParams !== undefined) entry.params = keepParams(message.params ?? null);
 }
 

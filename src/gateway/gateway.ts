@@ -23,9 +23,12 @@ import { createMembers, isServable, type Members, type OpenPeer } from './member
 import { findInMerged, targetInMerged } from './merged-view.ts';
 import { conflictRows, reportConflicts } from './name-conflicts.ts';
 import { createNameRouter, type NameRouter } from './name-router.ts';
+import { findLocks, type ServerLocks } from './server-locks.ts';
 import { findServers, type Servers } from './servers-of.ts';
 import { findInSingle, findUriInSingle, targetInSingle } from './single-view.ts';
 import { createStateSeal, type StateSeal } from './state-seal.ts';
+import { driftRows, reportDrift } from './tool-drift.ts';
+import { driftOf, type Drift } from './tool-guard.ts';
 import { createUriRouter } from './uri-router.ts';
 import { createToolHeaders } from './tool-headers.ts';
 import { findTask } from './task-call.ts';
@@ -55,6 +58,7 @@ interface Current {
   readonly config: Config;
   /** Everybody who may come in has the same servers. */
   readonly uniform: boolean;
+  readonly locks: ServerLocks;
 }
 
 interface Core {
@@ -62,6 +66,7 @@ interface Core {
   readonly members: Members;
   readonly seal: StateSeal;
   readonly onConflicts: ReturnType<typeof reportConflicts>;
+  readonly onDrift: ReturnType<typeof reportDrift>;
   current: Current;
 }
 
@@ -78,6 +83,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     members: createMembers(options),
     seal: createStateSeal(sealer, clock),
     onConflicts: reportConflicts(options.onDiag),
+    onDrift: reportDrift(options.onDiag),
     current: currentOf(config),
   };
   const views = new Map<string, HeldView>(); // Bounded by VIEW_COUNT_MAX.
@@ -109,6 +115,7 @@ export function createGateway(options: GatewayOptions): Gateway {
       if (member === undefined) return { state: 'not connected; it is when it is first needed', tools: undefined };
       return { state: stateOf(member), tools: member.catalog.peek('tools')?.keys };
     },
+    drift: () => driftRows(core.members.all().flatMap((member) => driftsOf(core, member))),
     conflicts: () => conflictRows([...views.values()].flatMap(({ names }) => names.conflicts())),
     async close() {
       for (const { changes } of views.values()) changes.close();
@@ -124,7 +131,17 @@ function stateOf({ down, card }: Member): string {
 
 function currentOf(config: Config): Current {
   const uniform = config.principals.every(({ servers, access }) => servers === config.servers && !hasRules(access));
-  return { config, uniform };
+  return { config, uniform, locks: findLocks(config) };
+}
+
+/** How the last known tools of a member differ from the lock. */
+function driftsOf(
+  { current }: Core,
+  { server, principalId, catalog }: Member,
+): (Drift & { principal: string | null })[] {
+  const lock = current.locks.of(server);
+  const list = catalog.peek('tools');
+  return lock === undefined || list === undefined ? [] : [{ ...driftOf(lock, list), principal: principalId ?? null }];
 }
 
 function createView(core: Core, principal: Principal, serverName: string | undefined): HeldView {
@@ -179,6 +196,13 @@ function createView(core: Core, principal: Principal, serverName: string | undef
       hidden: createHiddenLocator(serverName, servers),
     }),
     servers: (kind, ms) => reportServers(servers(), kind, ms),
+    ownTools() {
+      const now = servers();
+      return now.names.flatMap((server) => {
+        const list = now.ownTools(server);
+        return list === undefined ? [] : [{ server, tools: list.items, cut: list.cut }];
+      });
+    },
   };
   return { view, changes, names };
 }
@@ -206,7 +230,15 @@ function rememberServers(core: Core, principal: Principal, only: string | undefi
   return () => {
     const { config } = core.current;
     if (last?.config !== config)
-      last = { config, servers: findServers(principal, only, { config, members: core.members }) };
+      last = {
+        config,
+        servers: findServers(principal, only, {
+          config,
+          members: core.members,
+          locks: core.current.locks,
+          onDrift: core.onDrift,
+        }),
+      };
     return last.servers;
   };
 }

@@ -6,6 +6,7 @@
  * is, though the client hears only that there is no such thing.
  */
 import { isObject } from '../mcp/jsonrpc.ts';
+import { findOwnersByName, stripPrefix } from '../mcp/names.ts';
 import type { JsonObject } from '../mcp/waist.ts';
 import { TASK_METHODS } from '../mcp/tasks.ts';
 import { createNameRouter, type NameRouter } from './name-router.ts';
@@ -18,6 +19,8 @@ export interface Location {
   readonly name: string | null;
   /** The rules of the principal do not allow it. */
   readonly denied?: true;
+  /** It is there, and the tool lock withholds it; the client hears only that there is no such tool. */
+  readonly withheld?: boolean;
 }
 
 export interface LocatorOptions {
@@ -41,6 +44,8 @@ export function createLocator(options: LocatorOptions): (request: { method: stri
     const { serverName } = options;
     const hidden = found !== undefined && USES.has(method) ? options.hidden(found) : undefined;
     if (hidden !== undefined) return hidden;
+    const withheld = found?.kind === 'tools' ? findWithheld(options, found.text) : undefined;
+    if (withheld !== undefined) return withheld;
     if (serverName !== undefined) return { upstream: serverName, name: ownName(options.servers(), serverName, found) };
     // The id of a task opens it, so it stays out of the log.
     if (TASK_METHODS.has(method)) return { upstream: serverOfTask(options.taskIds, params['taskId']), name: null };
@@ -101,6 +106,16 @@ export function createHiddenLocator(only: string | undefined, servers: () => Ser
       kind === 'resources' || list?.keys.includes(truth.exposure(upstream).shownName(kind, name)) !== false;
     return exists && hides(upstream, name) ? { upstream, name, denied: true } : undefined;
   };
+}
+
+function findWithheld({ serverName, servers }: LocatorOptions, text: string): Location | undefined {
+  const now = servers();
+  const owners = serverName === undefined ? findOwnersByName(text, now.owners) : [{ server: serverName, prefix: '' }];
+  for (const { server, prefix } of owners) {
+    const name = now.withheldName(server, stripPrefix(text, prefix));
+    if (name !== undefined) return { upstream: server, name, withheld: true };
+  }
+  return undefined;
 }
 
 function ownName(servers: Servers, serverName: string, found: Mention | undefined): string | null {

@@ -39,6 +39,8 @@ export interface Members {
   /** Keeps what means the same, closes what is gone or changed, starts what all share. Does not wait for the end of calls. */
   reload(config: Config): void;
   status(): readonly MemberStatus[];
+  /** All that are open. */
+  all(): readonly Member[];
   close(): Promise<void>;
 }
 
@@ -72,6 +74,7 @@ export function createMembers(options: MembersOptions): Members {
     get: (principalId, server) => get(table, principalId, server),
     find: (principalId, server) => members.get(keyOf(server.name, scopeOf(table, principalId, server))),
     reload: (next) => reload(table, next),
+    all: () => [...members.values()],
     status: () => [...[...members.values()].map((member) => member.status()), ...lacking(table)],
     async close() {
       table.closed = true;

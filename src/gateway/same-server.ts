@@ -1,8 +1,8 @@
 /**
  * Whether two configurations of a server mean the same, so that its connection or child may stay over a reload.
  *
- * Every member counts but what clients see of it, how much is allowed, and where the file says so; secrets are compared by value. Two readings of
- * one file give different objects, so identity says nothing here. Pure.
+ * Every member counts but what clients see of it, how much is allowed, and where the file says so; secrets are compared by
+ * value. Two readings of one file give different objects, so identity says nothing here. Pure.
  */
 import type { ServerConfig } from '../model.ts';
 
@@ -10,7 +10,13 @@ export function isSameServer(a: ServerConfig, b: ServerConfig): boolean {
   return a === b || isSame({ ...a, ...NOT_COMPARED }, { ...b, ...NOT_COMPARED });
 }
 
-const NOT_COMPARED = { exposure: undefined, limits: undefined, ownLimits: undefined, credentialAt: undefined };
+const NOT_COMPARED = {
+  exposure: undefined,
+  lock: undefined,
+  limits: undefined,
+  ownLimits: undefined,
+  credentialAt: undefined,
+};
 
 function isSame(a: unknown, b: unknown): boolean {
   if (a === b) return true;

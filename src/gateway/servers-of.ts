@@ -3,18 +3,30 @@
  *
  * A view asks for it at every step instead of keeping it, so that a reload is seen by the next step and a principal
  * that was removed has nothing any more. Reading a list or calling opens a member; looking at what is known does not.
- * Lists come through the rules only, so that no view can show or find what they hide: those of the server, which all
- * share, and those of the principal around them.
+ * Lists come through the tool lock and the rules only, so that no view can show or find what they hide: the rules of the
+ * server, which all share, and those of the principal around them.
  */
 import { lackText } from '../auth/credentials.ts';
 import { ProxyError } from '../errors.ts';
 import type { Exposure } from '../mcp/exposure.ts';
 import { hasRules, restrictExposure } from '../mcp/access.ts';
+import { isObject } from '../mcp/jsonrpc.ts';
 import { exposeName, type NameOwner } from '../mcp/names.ts';
 import type { AccessConfig, Config, Principal, ServerConfig } from '../model.ts';
-import { exposeCatalog, exposureOf, type ExposedCatalog } from './exposed-catalog.ts';
+import type { ListKind, ServerList } from './catalog-read.ts';
+import { exposeCatalog, exposeItems, exposureOf, type ExposedCatalog } from './exposed-catalog.ts';
 import type { Member } from './member.ts';
 import { isServable, type Members } from './members.ts';
+import type { ServerLocks } from './server-locks.ts';
+import {
+  driftOf,
+  guardCatalog,
+  guardExposure,
+  makeGuard,
+  type Drift,
+  type ServerLock,
+  type ToolGuard,
+} from './tool-guard.ts';
 
 /** A member without its lists. */
 export type ServingMember = Omit<Member, 'catalog'>;
@@ -40,17 +52,27 @@ export interface Servers {
   mergedName(serverName: string, ownName: string): string;
   /** The same servers without the rules of the principal, to say what these hide; undefined where there are none. */
   readonly unrestricted: Servers | undefined;
+  /** Items of a server's answer as clients see them. */
+  showItems(serverName: string, kind: ListKind, items: readonly unknown[]): readonly unknown[];
+  /** The server's tools as it gave them last, before anything is hidden or changed. */
+  ownTools(serverName: string): ServerList | undefined;
+  /** The own name of a tool that is there and withheld by the lock, by what clients would call it. */
+  withheldName(serverName: string, shown: string): string | undefined;
+}
+
+/** The configuration of now and what goes with it. */
+export interface Now {
+  readonly config: Config;
+  readonly members: Members;
+  readonly locks: ServerLocks;
+  readonly onDrift: (drift: Drift) => void;
 }
 
 /**
  * @param principal as somebody once knew it; the current configuration decides
  * @param only one server, or undefined for all
  */
-export function findServers(
-  principal: Principal,
-  only: string | undefined,
-  now: { readonly config: Config; readonly members: Members },
-): Servers {
+export function findServers(principal: Principal, only: string | undefined, now: Now): Servers {
   const current = now.config.principals.find(({ id }) => id === principal.id);
   const unrestricted = selectServers(current, { only, access: undefined, unrestricted: undefined }, now);
   const access = current?.access;
@@ -64,7 +86,7 @@ function selectServers(
     readonly access: AccessConfig | undefined;
     readonly unrestricted: Servers | undefined;
   },
-  now: { readonly config: Config; readonly members: Members },
+  now: Now,
 ): Servers {
   const { only, access, unrestricted } = how;
   const principalId = current?.id ?? '';
@@ -74,6 +96,7 @@ function selectServers(
   for (const [name, server] of current?.servers ?? []) {
     if (isServable(server) && (only === undefined || only === name)) configs.set(name, server);
   }
+  const names = [...configs.keys()];
   const get = (serverName: string): ServerConfig => {
     const server = configs.get(serverName);
     if (server !== undefined) return server;
@@ -84,31 +107,17 @@ function selectServers(
     const server = configs.get(serverName);
     return server === undefined ? undefined : now.members.find(principalId, server);
   };
-  const exposures = new Map<string, Exposure>(); // Bounded by SERVER_COUNT_MAX.
-  const exposure = (serverName: string): Exposure => {
-    const { exposure: rules } = get(serverName);
-    const scope = { server: serverName, prefix: rules.prefix, prefixes };
-    const made = exposures.get(serverName) ?? restrictExposure(exposureOf(rules), access, scope);
-    exposures.set(serverName, made);
-    return made;
-  };
-  const catalogs = new WeakMap<Member, ExposedCatalog>();
-  const catalogOf = (member: Member, serverName: string): ExposedCatalog => {
-    const known = catalogs.get(member) ?? exposeCatalog(member.catalog, exposure(serverName));
-    catalogs.set(member, known);
-    return known;
-  };
-  const names = [...configs.keys()];
+  const shown = showServers({ get, find, access, prefixes, now });
   return {
     names,
-    owners: names.map((server) => ({ server, prefix: exposure(server).prefix })),
+    owners: names.map((server) => ({ server, prefix: get(server).exposure.prefix })),
     member: (serverName) => now.members.get(principalId, get(serverName)),
     known: find,
-    exposure,
-    catalog: (serverName) => catalogOf(now.members.get(principalId, get(serverName)), serverName),
+    exposure: (serverName) => shown.exposure(serverName),
+    catalog: (serverName) => shown.catalog(now.members.get(principalId, get(serverName)), serverName),
     knownCatalog(serverName) {
       const member = find(serverName);
-      return member && catalogOf(member, serverName);
+      return member && shown.catalog(member, serverName);
     },
     lack(serverName) {
       const server = configs.get(serverName);
@@ -116,9 +125,91 @@ function selectServers(
     },
     mergedName(serverName, ownName) {
       const { prefix } = get(serverName).exposure;
-      const shown = exposure(serverName).shownName('tools', ownName);
-      return exposeName(shown, { server: serverName, prefix, prefixes });
+      const name = shown.exposure(serverName).shownName('tools', ownName);
+      return exposeName(name, { server: serverName, prefix, prefixes });
     },
     unrestricted,
+    showItems: (serverName, kind, items) => shown.items(serverName, kind, items),
+    ownTools: (serverName) => find(serverName)?.catalog.peek('tools'),
+    withheldName: (serverName, name) => (configs.has(serverName) ? shown.withheldName(serverName, name) : undefined),
   };
+}
+
+/** What the rules and the lock are asked with. */
+interface Scope {
+  get(serverName: string): ServerConfig;
+  find(serverName: string): Member | undefined;
+  readonly access: AccessConfig | undefined;
+  readonly prefixes: readonly string[];
+  readonly now: Now;
+}
+
+interface Shown {
+  exposure(serverName: string): Exposure;
+  catalog(member: Member, serverName: string): ExposedCatalog;
+  items(serverName: string, kind: ListKind, items: readonly unknown[]): readonly unknown[];
+  withheldName(serverName: string, shown: string): string | undefined;
+}
+
+/** Servers through the rules of the principal, those of the server, and the tool lock, from the outside to the inside. */
+function showServers(scope: Scope): Shown {
+  const { access, prefixes, now } = scope;
+  const restricted = new Map<string, Exposure>(); // Bounded by SERVER_COUNT_MAX.
+  const catalogs = new WeakMap<Member, ExposedCatalog>();
+  const lockOf = (serverName: string): ServerLock | undefined => now.locks.of(scope.get(serverName));
+  const rules = (serverName: string): Exposure => {
+    const { exposure } = scope.get(serverName);
+    const named = { server: serverName, prefix: exposure.prefix, prefixes };
+    const made = restricted.get(serverName) ?? restrictExposure(exposureOf(exposure), access, named);
+    restricted.set(serverName, made);
+    return made;
+  };
+  const guard = (serverName: string): ToolGuard | undefined => {
+    const lock = lockOf(serverName);
+    return lock && makeGuard(lock, now.onDrift);
+  };
+  const lastTools = (serverName: string): ServerList | undefined => scope.find(serverName)?.catalog.peek('tools');
+  return {
+    exposure: (serverName) =>
+      guardExposure(rules(serverName), lockOf(serverName), () => {
+        const list = lastTools(serverName);
+        return list && guard(serverName)?.list(list);
+      }),
+    catalog(member, serverName) {
+      const known = catalogs.get(member);
+      const made = known ?? exposeCatalog(guardCatalog(member.catalog, guard(serverName)), rules(serverName));
+      catalogs.set(member, made);
+      return made;
+    },
+    items(serverName, kind, items) {
+      const lock = kind === 'tools' ? lockOf(serverName) : undefined;
+      if (lock === undefined) return exposeItems(kind, items, rules(serverName));
+      notice(scope.find(serverName), items, { lock, onDrift: now.onDrift });
+      const guarded = makeGuard(lock, now.onDrift);
+      const left = items.filter((item) => guarded.admits(item));
+      return exposeItems(kind, left, rules(serverName));
+    },
+    withheldName(serverName, shown) {
+      const own = rules(serverName).ownName('tools', shown);
+      const tool = lastTools(serverName)?.items.find(({ name }) => name === own);
+      return tool === undefined || guard(serverName)?.admits(tool) !== false ? undefined : own;
+    },
+  };
+}
+
+/** What a server's own answer shows of its tools: told, and read anew where it is not what was read last. */
+function notice(
+  member: Member | undefined,
+  items: readonly unknown[],
+  { lock, onDrift }: { readonly lock: ServerLock; readonly onDrift: (drift: Drift) => void },
+): void {
+  const tools = items.filter(isObject);
+  const seen = { items: tools, keys: [], ttlMs: 0, scope: 'private', cut: true } as const;
+  const drift = driftOf(lock, seen);
+  onDrift(drift);
+  const last = member?.catalog.peek('tools');
+  const known = last && driftOf(lock, last).digests;
+  if ([...drift.digests].every(([name, digest]) => known?.get(name) === digest)) return;
+  member?.catalog.invalidate('tools');
+  void member?.catalog.get('tools');
 }

@@ -11,7 +11,6 @@ import { isObject } from '../mcp/jsonrpc.ts';
 import type { JsonObject, McpRequest } from '../mcp/waist.ts';
 import { KIND_OF_METHOD, LISTS, type ListKind } from './catalog-read.ts';
 import { namedParams } from './exposed-call.ts';
-import { exposeItems } from './exposed-catalog.ts';
 import { unknownName, type NameKind } from './name-router.ts';
 import { rewriteTool } from './rewrite.ts';
 import type { Servers } from './servers-of.ts';
@@ -84,10 +83,11 @@ async function ownName(
 ): Promise<string> {
   const exposure = servers.exposure(serverName);
   if (exposure.isPlain(kind)) return shown;
-  const own = exposure.ownName(kind, shown);
+  const known = exposure.ownName(kind, shown);
   const catalog = servers.catalog(serverName);
-  if (own !== undefined && catalog.peek(kind)?.keys.includes(shown) === true) return own;
+  if (known !== undefined && catalog.peek(kind)?.keys.includes(shown) === true) return known;
   const { list, missing } = await catalog.getAfterMiss(kind);
+  const own = exposure.ownName(kind, shown);
   // Whoever cannot tell its list says why, or serves.
   if (own !== undefined && (missing !== undefined || list?.keys.includes(shown) === true)) return own;
   throw missing ?? unknownName(kind, shown);
@@ -102,7 +102,7 @@ function showItems(
   const items = result[member];
   // The configuration of now: the server may be gone since the request was made.
   if (!Array.isArray(items) || !servers.names.includes(serverName)) return result;
-  const shown = exposeItems(kind, items as unknown[], servers.exposure(serverName));
+  const shown = servers.showItems(serverName, kind, items as unknown[]);
   if (kind !== 'tools') return { ...result, [member]: shown };
   return { ...result, [member]: shown.map((tool) => (isObject(tool) ? rewriteTool(tool, (uri) => uri) : tool)) };
 }

@@ -43,7 +43,11 @@ export function startCall(
     const found = await how.find();
     if (found.kind === 'answer') return { kind: 'complete', result: found.result };
     if (found.kind === 'outcome') return found.outcome;
-    const upstream = openState({ ...request, params: found.params }, found, how.context);
+    const upstream = openState(
+      { ...request, params: found.params, caller: how.context.principalId },
+      found,
+      how.context,
+    );
     // Nobody waits for it any more, and the server has not heard of it.
     if (cancelled) throw new ProxyError('CLIENT_GONE', 'the client cancelled the request');
     leave = how.context.enter(request, found);

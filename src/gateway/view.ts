@@ -35,13 +35,17 @@ export interface GatewayView {
   watchTasks(request: TaskWatchRequest): Promise<TaskWatch>;
   /** For the log: which server and which of its names a request goes to, without calling it. */
   locate(request: { method: string; params: JsonObject }): {
-    upstream: string | null;
-    name: string | null;
+    readonly upstream: string | null;
+    readonly name: string | null;
     /** The rules of the principal do not allow it; the client hears that there is no such thing. */
-    denied?: boolean;
+    readonly denied?: boolean;
+    /** It is there, and the tool lock withholds it. */
+    readonly withheld?: boolean;
   };
   /** Reads the list of each server, waits at most `ms` for them, and says whose is missing and why. */
   servers(kind: ListKind, ms: number): Promise<readonly ViewServer[]>;
+  /** The tools of each server as it gave them last, before anything is hidden, withheld or changed. */
+  ownTools(): readonly { readonly server: string; readonly tools: readonly JsonObject[]; readonly cut: boolean }[];
 }
 
 /** One server of a view, and whether its list can be shown. */
@@ -66,5 +70,7 @@ export interface Gateway {
   ): { readonly state: string; readonly tools: readonly string[] | undefined };
   /** Names that had to give way to another server's in the merged views that are held. */
   conflicts(): readonly JsonObject[];
+  /** Servers whose tools differ from mcproxy.lock, as far as their lists are known. */
+  drift(): readonly JsonObject[];
   close(): Promise<void>;
 }

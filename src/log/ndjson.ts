@@ -12,6 +12,8 @@ import fs from 'node:fs';
 import { ProxyError } from '../errors.ts';
 import { LOG_QUEUE_BYTES_MAX, LOG_RETRY_MS, LOG_STALL_MS_MAX } from '../limits.ts';
 import { closeFile, explain, isRemoved, leadsTo, openAppend, takeBack, type OpenFile } from './append-file.ts';
+import type { Chain } from './chain.ts';
+import { readTail } from './file-tail.ts';
 import { createSwiftWrite, type WriteCall } from './swift-write.ts';
 
 const NEWLINE = 0x0a;
@@ -26,6 +28,8 @@ export interface LineWriter {
   append(line: string, done?: Done): void;
   /** Opens the path anew (SIGHUP), at once or after the write in flight. The old file stays if that fails. */
   reopen(): void;
+  /** Links the lines of the batches from now on; undefined links none. */
+  setChain(chain: Chain | undefined): void;
   /** Resolves when everything appended before has been written or lost. */
   flush(): Promise<void>;
   /** False from a failure until a write succeeds again at the configured path. */
@@ -43,6 +47,8 @@ export interface LineWriterOptions {
   /** Which stream `-` is; 1 unless standard output belongs to something else. */
   readonly standardFd?: 1 | 2;
   readonly write?: WriteCall;
+  /** Links the lines (`chain.ts`). One process writes then; half a line of another would look like tampering. */
+  readonly chain?: Chain | undefined;
   /** Receives the lines, joined, that are not in the file. */
   readonly onLost: (lines: string) => void;
   /** Told when `healthy` changes or the reason does; the reason is undefined when all is well. */
@@ -75,7 +81,16 @@ class NdjsonWriter implements LineWriter {
   #reopenWanted = false;
   #queue = newBatch();
   #batch = newBatch();
-  #buffer = Buffer.alloc(0);
+  #chain: Chain | undefined;
+  /** The chain that linked what is being written. */
+  #linkedBy: Chain | undefined;
+  /** The lines of the batch as they are written. */
+  #lines: readonly string[] = [];
+  /** What stands before them: the end of a torn line, a record of the chain. */
+  #prefixBytes = 0;
+  /** Of these bytes the newline that ends a torn line. */
+  #newlineBytes = 0;
+  #buffer: Buffer = Buffer.alloc(0);
   #bufferWritten = 0;
   #stallTimer: NodeJS.Timeout | undefined;
   #retryTimer: NodeJS.Timeout | undefined;
@@ -87,6 +102,7 @@ class NdjsonWriter implements LineWriter {
   constructor(options: LineWriterOptions) {
     this.path = options.path;
     this.#options = options;
+    this.#chain = options.chain;
     this.#write = options.write ?? (this.path === '-' ? fs.write : createSwiftWrite());
     try {
       this.#file = openAppend(this.path, options.standardFd);
@@ -124,6 +140,10 @@ class NdjsonWriter implements LineWriter {
     if (this.#state === 'idle' || this.#state === 'scheduled') this.#followPath();
   }
 
+  setChain(chain: Chain | undefined): void {
+    this.#chain = chain;
+  }
+
   flush(): Promise<void> {
     if (this.#state === 'idle' || this.#state === 'stalled' || this.#state === 'closed') return Promise.resolve();
     const last = this.#queue.lines.length > 0 ? this.#queue : this.#batch;
@@ -155,11 +175,24 @@ class NdjsonWriter implements LineWriter {
       this.#settle(0, this.#openTrouble);
       return;
     }
-    const text = this.#batch.lines.join('');
-    this.#buffer = Buffer.from(file.torn ? `\n${text}` : text);
+    this.#buffer = this.#prepare(file);
     this.#bufferWritten = 0;
     this.#stallTimer = setTimeout(() => this.#giveUp(), LOG_STALL_MS_MAX);
     this.#writeRest(file);
+  }
+
+  /** The bytes of the batch, with what has to stand before them. */
+  #prepare(file: OpenFile): Buffer {
+    const chain = this.#chain;
+    this.#linkedBy = chain;
+    if (chain?.begun === false) chain.begin(readTail(this.path, file));
+    const { lines } = this.#batch;
+    const linked = chain === undefined ? lines : chain.link(lines);
+    const records = linked.slice(0, linked.length - lines.length).join('');
+    this.#lines = records === '' ? linked : linked.slice(-lines.length);
+    this.#newlineBytes = file.torn ? 1 : 0;
+    this.#prefixBytes = this.#newlineBytes + Buffer.byteLength(records);
+    return Buffer.from(`${file.torn ? '\n' : ''}${records}${this.#lines.join('')}`);
   }
 
   #writeRest(file: OpenFile): void {
@@ -179,6 +212,7 @@ class NdjsonWriter implements LineWriter {
     this.#bufferWritten += count;
     if (this.#bufferWritten === this.#buffer.length) {
       file.torn = false;
+      this.#linkedBy?.written(this.#buffer.length - this.#newlineBytes);
       this.#settle(this.#batch.lines.length, undefined);
     } else if (count > 0) this.#writeRest(file);
     else this.#fail(file, 'the device accepts no bytes');
@@ -186,19 +220,23 @@ class NdjsonWriter implements LineWriter {
 
   /** Counts the lines that are in the file as a whole and clears away the piece of the next one. */
   #fail(file: OpenFile, reason: string): void {
-    const newlineBytes = this.#buffer.length - this.#batch.bytes;
-    let wholeBytes = newlineBytes;
+    const written = this.#bufferWritten;
+    let wholeBytes = written < this.#prefixBytes ? this.#newlineBytes : this.#prefixBytes;
     let wholeCount = 0;
-    for (const line of this.#batch.lines) {
+    for (const line of written < this.#prefixBytes ? [] : this.#lines) {
       const end = wholeBytes + Buffer.byteLength(line);
-      if (end > this.#bufferWritten) break;
+      if (end > written) break;
       wholeBytes = end;
       wholeCount += 1;
     }
-    if (this.#bufferWritten >= newlineBytes) {
-      const piece = this.#buffer.subarray(wholeBytes, this.#bufferWritten);
-      file.torn = piece.length > 0 && !takeBack(this.path, file, piece);
+    let keptBytes = written;
+    if (written >= this.#newlineBytes && written > 0) {
+      const piece = this.#buffer.subarray(wholeBytes, written);
+      const isCleared = piece.length === 0 || takeBack(this.path, file, piece);
+      if (isCleared) keptBytes = wholeBytes;
+      file.torn = !isCleared;
     }
+    this.#linkedBy?.written(Math.max(0, keptBytes - this.#newlineBytes));
     this.#settle(wholeCount, reason);
   }
 
@@ -241,6 +279,7 @@ class NdjsonWriter implements LineWriter {
   #wake(file: OpenFile, count: number): void {
     const end = this.#bufferWritten + count;
     if (end > 0) file.torn = this.#buffer[end - 1] !== NEWLINE;
+    this.#linkedBy?.written(Math.max(0, end - this.#newlineBytes));
     this.#state = 'idle';
   }
 

@@ -26,6 +26,8 @@ export interface McpRequest {
   readonly logLevel: LogLevel | undefined;
   /** Progress is wanted: the adapter makes a token of its own. */
   readonly wantsProgress: boolean;
+  /** Whose request it is among those who share the server; undefined when nobody in particular. */
+  readonly caller?: string | undefined;
 }
 
 export interface InputRequest {

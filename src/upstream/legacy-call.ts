@@ -68,6 +68,8 @@ export class LegacyCall {
   /** The round that was ended with a question last. */
   #asked: Round | undefined;
   #request: McpRequest;
+  /** What the server asked and the client did not declare; bounded by QUESTION_COUNT_MAX. */
+  readonly #undeclared: InputRequest[] = [];
   #questionCount = 0;
   /** The server's open request. */
   #openId: number | undefined;
@@ -91,6 +93,10 @@ export class LegacyCall {
 
   get method(): string {
     return this.#request.method;
+  }
+
+  get caller(): string | undefined {
+    return this.#request.caller;
   }
 
   get round(): Round | undefined {
@@ -141,7 +147,10 @@ export class LegacyCall {
       return { code: RPC_ERROR.internal, message: 'Too many questions of this request wait for an answer.' };
     }
     const question = readQuestion(method, params, this.#request.clientCapabilities);
-    if (question.kind === 'refused') return question.error;
+    if (question.kind === 'refused') {
+      if (this.#undeclared.length < QUESTION_COUNT_MAX) this.#undeclared.push({ method, params });
+      return question.error;
+    }
     this.#questionCount += 1;
     this.#questions.set(`q-${this.#questionCount}`, { request: question.request, id });
     this.#gather();
@@ -237,15 +246,23 @@ export class LegacyCall {
     this.#questions.clear();
     if (answer.kind === 'result') {
       if (this.method === 'tools/list') this.#options.onTools(answer.result);
-      return this.#finish(completeOutcome(this.method, answer.result));
+      const failed = answer.result['isError'] === true;
+      return this.#finish((failed ? this.#needs() : undefined) ?? completeOutcome(this.method, answer.result));
     }
     if (answer.kind === 'failed') return this.#finish(failureOutcome(answer.error));
     const pages = INPUT_METHODS.has(this.method) ? readUrlElicitations(answer) : undefined;
-    if (pages === undefined) return this.#finish(errorOutcome(this.#request, answer));
+    if (pages === undefined) return this.#finish(this.#needs() ?? errorOutcome(this.#request, answer));
     const missing = missingCapabilities(pages, this.#request.clientCapabilities);
     if (missing !== undefined) return this.#finish(needsPages(missing));
     for (const [key, request] of Object.entries(pages)) this.#questions.set(key, { request, id: undefined });
     return this.#handOut();
+  }
+
+  /** Why a call failed whose server asked for what the client did not declare; undefined when it did not. */
+  #needs(): McpOutcome | undefined {
+    const asked = Object.fromEntries(this.#undeclared.map((question, at) => [String(at), question]));
+    const missing = missingCapabilities(asked, this.#request.clientCapabilities);
+    return missing === undefined ? undefined : needsCapabilities(this.#options.serverName, missing);
   }
 
   #finish(outcome: McpOutcome): void {
@@ -335,6 +352,12 @@ function upstreamParams({ params, wantsProgress }: McpRequest, id: number): Json
   const { inputResponses: _responses, requestState: _state, task: _task, _meta, ...rest } = params;
   const meta = { ...(isObject(_meta) ? _meta : {}), ...(wantsProgress ? { [META.progressToken]: id } : {}) };
   return Object.keys(meta).length === 0 ? rest : { ...rest, _meta: meta };
+}
+
+function needsCapabilities(serverName: string, requiredCapabilities: JsonObject): McpOutcome {
+  const names = Object.keys(requiredCapabilities).join(', ');
+  const message = `Server ${serverName} needs something that this client does not offer: ${names}.`;
+  return { kind: 'error', code: RPC_ERROR.missingCapability, message, data: { requiredCapabilities } };
 }
 
 function needsPages(requiredCapabilities: JsonObject): McpOutcome {

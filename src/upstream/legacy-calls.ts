@@ -1,12 +1,11 @@
 /**
  * The calls of one connection to a legacy server: which of them a message of the server belongs to.
  *
- * Streamable HTTP ties a message to a request by the stream it comes on. Without a tie (stdio, HTTP+SSE, and servers
- * that ask on the general stream) a question is taken only while exactly one call is in progress that may ask, else
- * it is refused: guessing could ask one user on behalf of another. That holds for roots too, which many servers ask for
- * in the background: where ties exist a session is of one user, so the only client in a call is theirs. Parked calls count, and for a while cancelled
- * ones, which the server may not have noticed yet. What belongs to a task names it, whatever the transport (MCP
- * 2025-11-25 basic/utilities/tasks, Associating Messages). Log messages follow the same rule over all calls and are otherwise dropped. The level of
+ * Streamable HTTP ties a message to a request by the stream it comes on; what belongs to a task names it (MCP 2025-11-25
+ * tasks). Without a tie (stdio, HTTP+SSE, servers that ask on the general stream) a question is taken only while exactly
+ * one call runs that may ask, else it is refused: guessing could ask one user on behalf of another. Parked calls, and for
+ * a while cancelled ones, may still ask too: they stand in the way unless they are of the same user, to whom alone a
+ * question could then go astray. Log messages follow the same rule over all calls and are otherwise dropped. The level of
  * the connection is the most verbose that the calls in progress want; each call gets what it asked for.
  * Source: MCP SEP-2260 (requests of servers are associated with one of a client).
  */
@@ -40,12 +39,18 @@ interface Ready {
   readonly card: ServerCard;
 }
 
+interface CancelledCall {
+  readonly method: string;
+  readonly caller: string | undefined;
+  readonly timer: NodeJS.Timeout;
+}
+
 export class LegacyCalls {
   readonly #options: LegacyCallsOptions;
   /** By the id at the server; bounded by PEER_CALL_COUNT_MAX. */
   readonly #open = new Map<RpcId, LegacyCall>();
-  /** Cancelled a short while ago and not answered: id → the end of that while. */
-  readonly #cancelled = new Map<RpcId, { readonly method: string; readonly timer: NodeJS.Timeout }>();
+  /** Cancelled a short while ago and not answered, by the id at the server; bounded by PEER_CALL_COUNT_MAX. */
+  readonly #cancelled = new Map<RpcId, CancelledCall>();
   /** By the state that the client holds; bounded by PARKED_CALL_COUNT_MAX. */
   readonly #parked = new Map<string, LegacyCall>();
   readonly #taskTools = createTaskTools();
@@ -121,7 +126,8 @@ export class LegacyCalls {
 
   async #begin(round: Round, started: { call: LegacyCall | undefined; cancelled: boolean }): Promise<void> {
     const { method, params } = round.request;
-    const isRetry = params['requestState'] !== undefined || params['inputResponses'] !== undefined;
+    // Each question of a legacy server goes out with a state, so that answers without one belong to no call.
+    const isRetry = params['requestState'] !== undefined;
     const ready = await this.#options.ready();
     if (started.cancelled) return;
     const { revision } = ready.card;
@@ -172,7 +178,7 @@ export class LegacyCalls {
       this.#cancelled.delete(id);
       conversation.forget(id);
     }, CANCELLED_CALL_MS);
-    this.#cancelled.set(id, { method: call.method, timer });
+    this.#cancelled.set(id, { method: call.method, caller: call.caller, timer });
   }
 
   /** The call that a message belongs to, if that is certain. */
@@ -188,9 +194,15 @@ export class LegacyCalls {
       const call = this.#open.get(relatedTo);
       return call !== undefined && calls.has(call) ? call : undefined;
     }
-    const [only, ...others] = calls;
-    const hasCancelled = [...this.#cancelled.values()].some(({ method }) => counts(method));
-    return others.length > 0 || hasCancelled ? undefined : only;
+    const running = [...calls].filter(({ round }) => round !== undefined);
+    const [only, ...others] = running.length === 0 ? calls : running;
+    if (only === undefined || others.length > 0) return undefined;
+    const silent = [...calls].filter((call) => call !== only);
+    const cancelled = [...this.#cancelled.values()].filter(({ method }) => counts(method));
+    // Who waits for an answer or was told to stop hardly asks; if it does, nobody else hears of it.
+    const isOwn = ({ caller }: { caller: string | undefined }): boolean =>
+      caller !== undefined && caller === only.caller;
+    return [...silent, ...cancelled].every(isOwn) ? only : undefined;
   }
 
   #refuseParking(): RpcErrorBody | undefined {

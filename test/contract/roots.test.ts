@@ -57,8 +57,7 @@ for (const { name, more, told } of [
     const app = await startApp(t, { files: filesOf(more) });
     const headers = { authorization: `Bearer ${tokenOf('alice')}` };
     const transport = new StreamableHTTPClientTransport(new URL(`${app.url}/mcp`), { requestInit: { headers } });
-    // The class types its session id as optional in a way that exactOptionalPropertyTypes refuses.
-    const { declared, roots } = await tellRoots(t, transport as Transport);
+    const { declared, roots } = await tellRoots(t, transport);
     assert.deepEqual({ declared, roots }, told);
   });
 }

@@ -57,10 +57,20 @@ function startHttp(port: number): void {
 function makeHttpHandler(): RequestHandler {
   const modern = createMcpHandler(() => makeServer(changes));
   const changes = {
-    tools: () => modern.notify.toolsChanged(),
-    prompts: () => modern.notify.promptsChanged(),
-    resource: (uri: string) => modern.notify.resourceUpdated(uri),
+    tools(): void {
+      modern.notify.toolsChanged();
+      for (const server of inSessions) server.sendToolListChanged();
+    },
+    prompts(): void {
+      modern.notify.promptsChanged();
+      for (const server of inSessions) server.sendPromptListChanged();
+    },
+    resource(uri: string): void {
+      modern.notify.resourceUpdated(uri);
+      for (const server of inSessions) void server.server.sendResourceUpdated({ uri });
+    },
   };
+  const inSessions = new Set<McpServer>();
   const handleModern = toNodeHandler(modern) as RequestHandler;
   const sessions = new Map<string, NodeStreamableHTTPServerTransport>();
   const eventStore = makeEventStore();
@@ -73,7 +83,9 @@ function makeHttpHandler(): RequestHandler {
       onsessioninitialized: (id) => void sessions.set(id, transport),
       onsessionclosed: (id) => void sessions.delete(id),
     });
-    await makeServer(changes).connect(transport);
+    const server = makeServer(changes);
+    await server.connect(transport);
+    inSessions.add(server);
     return transport;
   };
 

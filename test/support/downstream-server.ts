@@ -66,6 +66,7 @@ export function scriptView(
     },
     paramHeaders: () => Promise.resolve([]),
     servers: () => Promise.resolve([]),
+    ownTools: () => [],
     onChange(listener) {
       listeners.add(listener);
       return () => void listeners.delete(listener);

@@ -17,6 +17,8 @@ export interface TestInput {
   readonly files?: readonly SourceFile[];
   readonly env?: Readonly<Record<string, string>>;
   readonly overrides?: Overrides;
+  /** By path or by the name of a credential. */
+  readonly secrets?: Readonly<Record<string, string>>;
 }
 
 export function digestOf(text: string): string {
@@ -35,6 +37,10 @@ export function parseFiles(input: TestInput): ParseResult {
     hostname: 'raspberrypi',
     ...(input.overrides === undefined ? {} : { overrides: input.overrides }),
     resolvePath: (base, path) => resolve(base === '' ? '/cwd' : dirname(base), path),
+    readSecret: ({ name }) => {
+      const text = input.secrets?.[name];
+      return text === undefined ? { problem: `${name} does not exist`, fix: 'make it' } : { text };
+    },
     sha256: digestOf,
   });
 }

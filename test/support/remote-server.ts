@@ -32,6 +32,7 @@ export async function remoteAt(cleanup: Cleanup, url: string, spec: RemoteSpec =
     share: 'auto',
     idleMs: undefined,
     lacks: [],
+    lock: 'off',
     transport: 'auto',
     url,
     otherUrls: [],

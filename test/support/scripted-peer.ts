@@ -139,6 +139,7 @@ export function httpServer(name: string, more: Partial<HttpServerConfig> = {}): 
     share: 'auto',
     idleMs: undefined,
     lacks: [],
+    lock: 'off',
     transport: 'auto',
     url: `https://${name}.example/mcp`,
     otherUrls: [],
@@ -162,6 +163,7 @@ export function stdioServer(name: string, more: Partial<StdioServerConfig> = {})
     share: 'auto',
     idleMs: undefined,
     lacks: [],
+    lock: 'off',
     transport: 'stdio',
     command: name,
     args: [],
@@ -192,7 +194,7 @@ export function configOf(
     auth: 'tokens',
     servers: shared,
     principals,
-    log: { file: '-', params: 'none', onFailure: 'continue', level: 'info' },
+    log: { file: '-', params: 'none', onFailure: 'continue', level: 'info', chain: false },
     bodyBytesMax: 1_000_000,
     heartbeatMs: 0,
     shutdownGraceMs: 1_000,
@@ -200,6 +202,7 @@ export function configOf(
     allowedOrigins: [],
     trustedProxies: [],
     adminSocket: undefined,
+    toolLock: new Map(),
     secrets: [],
   };
 }

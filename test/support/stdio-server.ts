@@ -27,6 +27,7 @@ export function stdioServer(script: string, changes: Partial<StdioServerConfig> 
     share: 'auto',
     idleMs: undefined,
     lacks: [],
+    lock: 'off',
     command: process.execPath,
     args: [`${PEERS}${script}`],
     env: [],

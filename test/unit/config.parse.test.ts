@@ -14,7 +14,7 @@ test('every setting has a default', () => {
     listen: { host: '127.0.0.1', port: 3000 },
     pathPrefix: '',
     auth: 'tokens',
-    log: { file: '-', params: 'none', onFailure: 'continue', level: 'info' },
+    log: { file: '-', params: 'none', onFailure: 'continue', level: 'info', chain: false },
     bodyBytesMax: 1_073_741_824,
     heartbeatMs: 25_000,
     shutdownGraceMs: 10_000,
@@ -22,6 +22,7 @@ test('every setting has a default', () => {
     allowedOrigins: [],
     trustedProxies: [],
     adminSocket: undefined,
+    toolLock: new Map(),
   });
   assert.deepEqual([secrets, principals, servers.size], [[], [], 0]);
 });
@@ -62,8 +63,9 @@ servers:
     shutdownGraceMs: 0,
     heartbeatMs: 0,
     bodyBytesMax: 67_108_864,
-    log: { file: '/etc/mcproxy/logs/access.ndjson', params: 'keys', onFailure: 'refuse', level: 'warn' },
+    log: { file: '/etc/mcproxy/logs/access.ndjson', params: 'keys', onFailure: 'refuse', level: 'warn', chain: false },
     adminSocket: '/run/x.sock',
+    toolLock: new Map(),
   });
   assert.deepEqual(secrets, []);
   assert.deepEqual(principals, [{ id: 'anonymous', role: 'user', tokenDigests: [], servers }]);

@@ -278,6 +278,9 @@ test('a server that cannot be opened keeps no call from another one with its pre
     lack: () => undefined,
     mergedName: (_server, name) => name,
     unrestricted: undefined,
+    showItems: (_server, _kind, items) => items,
+    ownTools: () => undefined,
+    withheldName: () => undefined,
   };
   const { serverName } = await createNameRouter(() => servers).resolve('tools', 'read');
   assert.equal(serverName, 'b');

@@ -1,0 +1,59 @@
+/**
+ * The lines of a log file, one by one, as bytes: for whoever checks or shows what was logged.
+ *
+ * Bounded by `LOG_TAIL_BYTES_MAX` a line: what goes on longer comes in pieces. With `from` it begins at a byte, and gives
+ * back where it ended, so that a file that grows can be followed. The last line may lack its newline.
+ */
+import { open } from 'node:fs/promises';
+
+import { LOG_TAIL_BYTES_MAX } from '../limits.ts';
+
+const CHUNK_BYTES = 64 * 1024;
+const NEWLINE = 0x0a;
+
+export interface ReadLinesOptions {
+  /** The byte to begin at. */
+  readonly from?: number;
+  /** The end of a file that grows is no line yet. */
+  readonly wholeOnly?: boolean;
+}
+
+/** Reads to the present end. @returns the byte after the last line that was given */
+export async function readLines(
+  path: string,
+  onLine: (line: Buffer, isEnded: boolean) => void,
+  { from = 0, wholeOnly = false }: ReadLinesOptions = {},
+): Promise<number> {
+  const file = await open(path, 'r');
+  let position = from;
+  let rest = Buffer.alloc(0);
+  try {
+    const chunk = Buffer.alloc(CHUNK_BYTES);
+    for (;;) {
+      // oxlint-disable-next-line no-await-in-loop -- one after the other
+      const { bytesRead } = await file.read(chunk, 0, CHUNK_BYTES, position);
+      if (bytesRead === 0) break;
+      position += bytesRead;
+      rest = feed(Buffer.concat([rest, chunk.subarray(0, bytesRead)]), onLine);
+      if (rest.length < LOG_TAIL_BYTES_MAX) continue;
+      onLine(rest, false);
+      rest = Buffer.alloc(0);
+    }
+  } finally {
+    await file.close();
+  }
+  if (rest.length === 0 || wholeOnly) return position - rest.length;
+  onLine(rest, false);
+  return position;
+}
+
+/** Gives every whole line; what is left. */
+function feed(bytes: Buffer, onLine: (line: Buffer, isEnded: boolean) => void): Buffer<ArrayBuffer> {
+  let start = 0;
+  for (let end = bytes.indexOf(NEWLINE); end !== -1; end = bytes.indexOf(NEWLINE, start)) {
+    onLine(bytes.subarray(start, end), true);
+    start = end + 1;
+  }
+  // A copy, so that the chunks can go.
+  return Buffer.from(bytes.subarray(start));
+}
