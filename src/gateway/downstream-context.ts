@@ -44,6 +44,8 @@ export interface ServingContext {
   readonly tell: Tell;
   readonly requestId: string;
   readonly traceparent: string;
+  /** A server is asked, for the first time or again. */
+  onAttempt(): void;
   onInternal(error: unknown): void;
 }
 

@@ -240,6 +240,7 @@ class LegacyCall {
         // The level may have been changed since the request began.
         if (reachesLevel(params, session.logLevel ?? LOG_LEVEL_DEFAULT)) tell('notifications/message', params);
       },
+      onAttempt: () => this.#context.onAttempt(),
     };
   }
 }

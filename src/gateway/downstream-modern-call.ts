@@ -47,6 +47,7 @@ export function beginModern(
       onLog(params) {
         if (reachesLevel(params, request.logLevel)) notify('notifications/message', params);
       },
+      onAttempt: () => context.onAttempt(),
     });
     return call.outcome;
   }

@@ -38,6 +38,9 @@ export function serveModern(modern: ModernClass, post: DownstreamPost): void {
     tell: (message: unknown) => reply.tell(message),
     requestId,
     traceparent: exchange.traceparent,
+    onAttempt: () => {
+      exchange.entry.attempts += 1;
+    },
     onInternal: (error: unknown) => context.onInternal(error),
   };
   const call = beginModern(modern, serving, () => refuseMismatch(modern, post));

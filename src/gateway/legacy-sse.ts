@@ -225,6 +225,9 @@ async function serveOne(
       tell: (told) => stream.offer(told),
       requestId,
       traceparent: exchange.traceparent,
+      onAttempt: () => {
+        exchange.entry.attempts += 1;
+      },
       onInternal: (error) => context.onInternal(error),
     });
   }

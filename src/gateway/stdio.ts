@@ -257,6 +257,9 @@ class Conversation implements StdioConversation {
       tell: (message) => this.#offer(exchange, message),
       requestId: exchange.entry.requestId,
       traceparent: exchange.traceparent,
+      onAttempt: () => {
+        exchange.entry.attempts += 1;
+      },
       onInternal: (error) => this.#options.onInternal(error),
     };
   }

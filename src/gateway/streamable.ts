@@ -217,6 +217,9 @@ function serveContents(
       tell: (told) => reply.tell(told),
       requestId: exchange.entry.requestId,
       traceparent: exchange.traceparent,
+      onAttempt: () => {
+        exchange.entry.attempts += 1;
+      },
       onInternal: (error) => context.onInternal(error),
     });
     served.then(

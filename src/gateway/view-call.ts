@@ -94,6 +94,7 @@ function namedEvents(events: McpEvents, asker: string | undefined): McpEvents {
       const { logger } = params;
       events.onLog({ ...params, logger: typeof logger === 'string' ? `${asker}/${logger}` : asker });
     },
+    onAttempt: () => events.onAttempt?.(),
   };
 }
 

@@ -53,6 +53,8 @@ export interface McpEvents {
   onProgress(params: JsonObject): void;
   /** `notifications/message` params, only when `logLevel` was given. */
   onLog(params: JsonObject): void;
+  /** The request goes to a server now, for the first time or again. */
+  onAttempt?(): void;
 }
 
 export interface McpCall {

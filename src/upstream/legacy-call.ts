@@ -122,6 +122,7 @@ export class LegacyCall {
       (answer) => this.#onAnswer(id, answer),
     );
     this.#openId = id;
+    this.#round?.events.onAttempt?.();
     this.#options.onOpen(this, id);
     this.#awaitServer(timeouts.firstByteMs);
   }

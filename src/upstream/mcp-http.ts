@@ -41,6 +41,8 @@ export interface HttpAsk {
   readonly headMsMax?: number;
   /** An event stream that may be silent for ever; TCP keep-alive notices a peer that is gone. */
   readonly endless?: boolean;
+  /** Called for each time that it is sent. */
+  onAttempt?(): void;
 }
 
 export interface HttpAnswer {
@@ -88,7 +90,7 @@ export function askHttp(options: RemoteOptions, ask: HttpAsk): HttpExchange {
         },
         retries: server.retries,
         readOnly: false,
-        onAttempt: () => undefined,
+        onAttempt: () => ask.onAttempt?.(),
         onHead(head) {
           const mediaType = parseMediaType(head.headers['content-type'] ?? '')?.type ?? '';
           const found = { head, status: head.statusCode ?? 0, mediaType, abort: () => attempt.abort() };

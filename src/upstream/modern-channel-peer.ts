@@ -113,6 +113,7 @@ class ModernChannelPeer implements MortalPeer {
       },
     };
     this.#calls.set(id, call);
+    events.onAttempt?.();
     this.#awaitServer(id, call, this.#options.timeouts.firstByteMs);
     return {
       outcome,

@@ -194,6 +194,7 @@ class ModernHttpPeer implements ModernPeer {
       params: modernParams(request, id),
       paramFields: request.method === 'tools/call' ? this.#mirror.fields(request.params) : [],
       onNotification: (notification) => tell(running, notification, id),
+      onAttempt: () => running.events.onAttempt?.(),
     });
     running.abort = () => exchange.abort();
     return exchange.response;

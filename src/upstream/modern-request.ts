@@ -26,6 +26,7 @@ export interface ModernAsk {
   /** A subscription: its stream may be silent for ever. */
   readonly endless?: boolean;
   onNotification(notification: JsonRpcNotification): void;
+  onAttempt?(): void;
 }
 
 export interface ModernExchange {
@@ -45,6 +46,7 @@ export function askModern(remote: RemoteOptions, ask: ModernAsk): ModernExchange
     traceparent: (params['_meta'] as JsonObject | undefined)?.[META.traceparent],
     ...(ask.headMsMax === undefined ? {} : { headMsMax: ask.headMsMax }),
     ...(ask.endless === undefined ? {} : { endless: ask.endless }),
+    onAttempt: () => ask.onAttempt?.(),
   });
   let giveUp: (error: ProxyError) => void;
   let cut = (): void => asked.abort();

@@ -174,15 +174,21 @@ for (const { name, auth, isValid, fields } of SCHEMES) {
   });
 }
 
-verifies('signing.attempts', 'a request that is sent again is signed again', async (t) => {
-  const upstream = await startValidated(t, isStandardWebhook, 2);
-  const app = await start(t, upstream.url, SCHEMES[1]?.auth ?? '');
-  assert.equal((await call(app, ['/up/mcp', 'work'])).status, 200);
-  const calls = upstream.requests.filter((request) => request.text().includes('tools/call'));
-  assert.equal(calls.length, 3);
-  assert.equal(new Set(calls.map((request) => request.values('webhook-id')[0])).size, 3);
-  assert.equal(app.entries().at(-1)?.['attempts'], 3);
-});
+for (const [path, tool] of [
+  ['/up/mcp', 'work'],
+  ['/mcp', 'up__work'],
+] as const) {
+  verifies('signing.attempts', `a request to ${path} that is sent again is signed again, and counted`, async (t) => {
+    const upstream = await startValidated(t, isStandardWebhook, 2);
+    const app = await start(t, upstream.url, SCHEMES[1]?.auth ?? '');
+    const answer = await call(app, [path, tool]);
+    assert.match(answer.text(), /"signed"/);
+    const calls = upstream.requests.filter((request) => request.text().includes('tools/call'));
+    assert.equal(calls.length, 3);
+    assert.equal(new Set(calls.map((request) => request.values('webhook-id')[0])).size, 3);
+    assert.equal(app.entries().at(-1)?.['attempts'], 3);
+  });
+}
 
 verifies(
   'signing.long-body',
