@@ -85,8 +85,9 @@ function startWith(commands: Readonly<Record<string, unknown>>): Promise<Running
   );
 }
 
+/** With roots, since one of them has a tool only for clients that have some. */
 function commandOf({ command, args, env }: RealServer): unknown {
-  return { command, args, env };
+  return { command, args, env, roots: true };
 }
 
 /** Until then the one that never answers is in nobody's way: it still starts when all others are there. */
