@@ -73,11 +73,16 @@ export const ACTIVITIES: Readonly<Record<string, Activity>> = {
       await abortedRequest(`${url}/mcp`, headers, modernBody('tools/call', late));
     });
   },
-  // Asked in the modern era, where the question is the answer, and never taken up again.
+  // Asked in the modern era, where the question is the answer. One that is never taken up again is kept for minutes by
+  // design, so that is done at the beginning alone, before anything is compared.
   park: async ({ url }, round) => {
-    if (round % 4 !== 0) return;
     const meta = { 'io.modelcontextprotocol/clientCapabilities': { elicitation: { form: {} } } };
-    await modernCall(url, 'alice', { name: 'asks__trigger-elicitation-request', arguments: {}, meta });
+    const call = { name: 'asks__trigger-elicitation-request', arguments: {}, meta };
+    const { result } = (await modernCall(url, 'alice', call)).json() as Asked;
+    if (round === 0 || result?.inputRequests === undefined) return;
+    const declined = Object.keys(result.inputRequests).map((key) => [key, { action: 'decline' }]);
+    const inputResponses = Object.fromEntries(declined) as unknown;
+    await modernCall(url, 'alice', { ...call, inputResponses, requestState: result.requestState });
   },
   crash: async ({ url }, round) => {
     if (round % 5 !== 0) return;
@@ -111,6 +116,13 @@ interface ModernCall {
   readonly name: string;
   readonly arguments: Record<string, unknown>;
   readonly meta?: Record<string, unknown>;
+  readonly inputResponses?: unknown;
+  readonly requestState?: unknown;
+}
+
+/** What an answer is when the server asked something. */
+interface Asked {
+  readonly result?: { readonly inputRequests?: object; readonly requestState?: string };
 }
 
 function modernCall(url: string, user: string, { meta = {}, ...params }: ModernCall): Promise<Answer> {
