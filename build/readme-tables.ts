@@ -15,7 +15,7 @@ import * as limits from '../src/limits.ts';
 
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 
-const LIMIT_FILES = ['limits.ts', 'limits-messages.ts', 'limits-access.ts'];
+const LIMIT_FILES = ['limits.ts', 'limits-messages.ts', 'limits-access.ts', 'limits-auth.ts'];
 
 /** Each table by its name in the README's markers. */
 export function generateTables(): Record<string, string> {

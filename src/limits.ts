@@ -181,20 +181,8 @@ export const REPLICA_CHECK_MS = 30 * SECOND;
 /** How long a replica may take to answer that. */
 export const REPLICA_CHECK_MS_MAX = 10 * SECOND;
 
-/** A bearer token. */
-export const TOKEN_BYTES_MAX = 4 * KIB;
-/** A JWT as bearer token. */
-export const JWT_BYTES_MAX = 8 * KIB;
-/** How far the clocks of an issuer and of this machine may differ. */
-export const JWT_LEEWAY_MS = 1 * MINUTE;
-/** Keys of one issuer. */
-export const JWT_KEY_COUNT_MAX = 64;
 /** An accepted `X-Request-Id`. */
 export const REQUEST_ID_CHARS_MAX = 128;
-/** A request to an authorization server: connection, question and answer. */
-export const CONTROL_MS_MAX = 10 * SECOND;
-/** An answer of an authorization server. */
-export const CONTROL_BYTES_MAX = 256 * KIB;
 /** A request on the admin socket. */
 export const ADMIN_BODY_BYTES_MAX = 64 * KIB;
 /** How long the command line waits for the service's answer on the admin socket. */
@@ -240,3 +228,4 @@ export const LOCKED_DEFINITION_CHARS_MAX = 64 * KIB;
 
 export * from './limits-messages.ts';
 export * from './limits-access.ts';
+export * from './limits-auth.ts';

@@ -266,6 +266,27 @@ export interface Principal {
   readonly limits?: LimitsConfig;
 }
 
+/** Access tokens of an authorization server, let in besides the tokens of the files (RFC 9068, RFC 7662). */
+export interface OAuthConfig {
+  /** Exactly as its tokens and its metadata name it; undefined: clients are not told where to log in. */
+  readonly issuer: string | undefined;
+  /** Undefined: no JWT is verified. */
+  readonly jwt: { readonly jwksUrl: string | undefined } | undefined;
+  readonly introspection:
+    | { readonly url: string; readonly clientId: string; readonly clientSecret: Secret }
+    | undefined;
+  /** One of them has to be in a token; empty: a public URL of this service. */
+  readonly audiences: readonly string[];
+  /** All of them have to be in a token. */
+  readonly scopes: readonly string[];
+  /** The claim that names the user. */
+  readonly userClaim: string;
+  /** The authorization server is in the own network. */
+  readonly allowPrivate: boolean;
+  /** What users may use who are in no file; empty: they are refused. */
+  readonly servers: ReadonlyMap<string, ServerConfig>;
+}
+
 export type LogParams = 'none' | 'keys' | 'full';
 
 export interface LogConfig {
@@ -284,6 +305,10 @@ export interface Config {
   readonly pathPrefix: string;
   /** `tokens`: fail closed; `none`: everybody is the principal `anonymous`. */
   readonly auth: 'tokens' | 'none';
+  /** Undefined: only the tokens of the files. */
+  readonly oauth: OAuthConfig | undefined;
+  /** What clients call this service, prefix included and without trailing slash; undefined: its loopback address. */
+  readonly publicUrl: string | undefined;
   /** All servers as written under `servers:`, in order, with the shared credential. */
   readonly servers: ReadonlyMap<string, ServerConfig>;
   readonly principals: readonly Principal[];

@@ -4,16 +4,19 @@
  * The token is looked at first, always, so that whoever has a valid one gets in whatever others did. What the caller
  * hears of a token that lets nobody in is the same in every case; the entry and a diag line say what was wrong.
  */
-import { challenge, type Authenticated, type AuthResult } from '../auth/authenticate.ts';
+import { challenge, denial, type Authenticated, type AuthResult } from '../auth/authenticate.ts';
 import { ProxyError } from '../errors.ts';
 import { recordFailure, type Exchange } from '../http/exchange.ts';
 import { createFailedLogins, type FailedLogins } from '../http/failed-logins.ts';
 import { createRateLimiter, refusal, type RateLimiter } from '../http/rate-limit.ts';
 import type { Diag } from '../log/diag.ts';
-import type { Clock, Principal } from '../model.ts';
+import type { Clock, HttpServerConfig, Principal } from '../model.ts';
 import { userCharges } from '../gateway/charges.ts';
+import { isStream } from './begin.ts';
+import { loginAt } from './login.ts';
 import type { Route } from './routes.ts';
 import type { Snapshot } from './snapshot.ts';
+import { whileOpen } from './while-open.ts';
 
 export interface AdmitOptions {
   readonly diag: Diag;
@@ -31,22 +34,49 @@ export function openGates(clock: Clock, diag: Diag): AdmitOptions {
   return { diag, logins, limiter: createRateLimiter(clock) };
 }
 
-/** @throws {ProxyError} AUTH_MISSING, AUTH_INVALID, ACCESS_DENIED, RATE_LIMITED */
-export function admit(
-  exchange: Exchange,
-  route: Route,
-  { snapshot, options }: { readonly snapshot: Snapshot; readonly options: AdmitOptions },
-): Authenticated {
-  const { authenticator, config } = snapshot;
+export interface Admission {
+  readonly exchange: Exchange;
+  readonly route: Route;
+  readonly snapshot: Snapshot;
+  readonly options: AdmitOptions & { readonly clock: Clock };
+}
+
+/**
+ * Calls back with the caller, at once where nobody has to be asked; what is thrown later goes to `fail`.
+ *
+ * @throws {ProxyError} AUTH_MISSING, AUTH_INVALID, ACCESS_DENIED, RATE_LIMITED, ISSUER_UNREACHABLE, OVERLOADED
+ */
+export function admit(what: Admission, then: (by: Authenticated) => void, fail: (thrown: unknown) => void): void {
+  const { exchange, snapshot } = what;
+  const elsewhere = passthroughAt(what) !== undefined;
+  const from = { clientIp: exchange.entry.clientIp, elsewhere };
+  const result = snapshot.authenticator.authenticate(exchange.request.headers.authorization, from);
+  if (!(result instanceof Promise)) return then(judge(what, result));
+  whileOpen(exchange, result, (found) => {
+    try {
+      then(judge(what, found));
+    } catch (thrown) {
+      fail(thrown);
+    }
+  });
+}
+
+function passthroughAt({ route, snapshot }: Admission): HttpServerConfig | undefined {
+  const server = route.kind === 'server' ? snapshot.config.servers.get(route.serverName) : undefined;
+  return server?.kind === 'http' && server.credential.type === 'passthrough' ? server : undefined;
+}
+
+function judge(what: Admission, result: AuthResult): Authenticated {
+  const { exchange, route, snapshot, options } = what;
+  const { config } = snapshot;
   const { entry } = exchange;
-  const result = authenticator.authenticate(exchange.request.headers.authorization, entry.clientIp);
-  const server = route.kind === 'server' ? config.servers.get(route.serverName) : undefined;
-  const passthrough = server?.kind === 'http' && server.credential.type === 'passthrough' ? server : undefined;
+  const passthrough = passthroughAt(what);
   if (result.kind === 'known') {
     const { principal, tokenDigest } = result.by;
     entry.principal = principal.id;
     exchange.tokenDigest = tokenDigest;
     refuseOwnToken(principal, route, tokenDigest);
+    if (result.by.endsMs !== undefined) endInTime(exchange, result.by.endsMs, options.clock);
     if (principal.limits?.rate !== undefined) options.limiter.enter(userCharges(principal));
     return result.by;
   }
@@ -62,18 +92,25 @@ export function admit(
     return { principal, tokenDigest: result.tokenDigest };
   }
   noteRefusal(exchange, result, options.diag);
-  if (result.kind !== 'missing' && config.principals.length > 0) countFailure(exchange, options.logins);
-  throw challenge(result.kind, config.principals.length === 0);
+  const login = loginAt(exchange, route, config);
+  if (result.kind === 'failed') throw unreachable(exchange, result.error);
+  if (result.kind === 'denied') throw denial(result.lacks, login);
+  const noUsers = config.principals.length === 0 && config.oauth === undefined;
+  if (result.kind !== 'missing' && !noUsers) countFailure(exchange, options.logins);
+  throw challenge(result.kind, noUsers, login);
 }
 
 /** A guess at a token that the caller hears nothing about, as of a health check, counts like any other. */
 export function noteFailedLogin(exchange: Exchange, result: AuthResult, options: AdmitOptions): void {
-  if (result.kind === 'known' || result.kind === 'missing') return;
+  if (!['unknown', 'refused', 'malformed'].includes(result.kind)) return;
   noteRefusal(exchange, result, options.diag);
   options.logins.fail(exchange.entry.clientIp);
 }
 
 function noteRefusal({ entry }: Exchange, result: AuthResult, diag: Diag): void {
+  if (result.kind === 'denied') recordFailure(entry, new ProxyError('ACCESS_DENIED', result.reason));
+  if (result.kind === 'unknown' && result.reason !== undefined)
+    recordFailure(entry, new ProxyError('AUTH_INVALID', `the access token is not valid: ${result.reason}`));
   if (result.kind !== 'refused') return;
   diag.warn('a token was refused', { reason: result.why, client_ip: entry.clientIp, request_id: entry.requestId });
   // What is recorded first stays, whatever the answer says.
@@ -97,4 +134,27 @@ function refuseOwnToken(principal: Principal, route: Route, tokenDigest: string)
     'ACCESS_DENIED',
     `server ${server.name} takes its own token (passthrough): send that, not the token of mcproxy`,
   );
+}
+
+/** Where the issuer is and what is wrong with it is for the operator. */
+function unreachable(exchange: Exchange, error: ProxyError): ProxyError {
+  if (error.code !== 'ISSUER_UNREACHABLE') return error;
+  recordFailure(exchange.entry, error);
+  const text = 'the authorization server cannot be asked about this token now; try again shortly';
+  return new ProxyError('ISSUER_UNREACHABLE', text, { headers: { 'retry-after': '10' } });
+}
+
+/** A longer span would overflow the timer and end at once. */
+const TIMER_MS_MAX = 2 ** 31 - 1;
+
+/** Ends the stream that the exchange may become; a call that began with a valid token gets its answer. */
+function endInTime(exchange: Exchange, endsMs: number, clock: Clock): void {
+  let timer: NodeJS.Timeout;
+  const arm = (): void => {
+    const leftMs = endsMs - clock.wallMs();
+    if (leftMs > 0) timer = setTimeout(arm, Math.min(leftMs, TIMER_MS_MAX));
+    else if (isStream(exchange)) exchange.stop?.('revoked');
+  };
+  arm();
+  exchange.response.once('close', () => clearTimeout(timer));
 }

@@ -108,7 +108,7 @@ class RunningApp implements App {
 
   constructor(options: AppOptions) {
     this.#options = options;
-    this.#snapshot = makeSnapshot(options.config, options.clock);
+    this.#snapshot = makeSnapshot(options.config, options);
     this.#log = openAccessLog(options.config.log, this.#options);
     this.#startedMs = options.clock.monotonicMs();
     this.#noticeStep = noticeClockSteps(options);
@@ -219,7 +219,7 @@ class RunningApp implements App {
   /** Opens what is new, swaps, then lets go of what is old. A failure lets go of what is new instead. */
   async #apply(config: Config): Promise<void> {
     const before = this.config;
-    const next = makeSnapshot(config, this.#options.clock);
+    const next = makeSnapshot(config, this.#options, this.#snapshot);
     let log: LineWriter | undefined;
     let door: Door | undefined;
     try {

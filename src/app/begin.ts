@@ -192,6 +192,11 @@ function traceparentOf(sent: string | string[] | undefined): string {
   return `00-${traceId}-${parentId}-00`;
 }
 
+/** What may be ended from outside; what is no stream is a call: it began with a valid token and gets its answer. */
+export function isStream(exchange: Exchange): boolean {
+  return exchange.streaming || (isOpenEnded(exchange) && !exchange.response.headersSent);
+}
+
 /** A stream that no answer ends: it would outlast every grace. A GET with a method took up the answer to a request. */
 export function isOpenEnded({ request, entry }: Exchange): boolean {
   return (request.method === 'GET' && entry.rpcMethod === null) || entry.rpcMethod === 'subscriptions/listen';

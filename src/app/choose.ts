@@ -9,7 +9,6 @@
  * `upstream/speaks`; when it is known nothing waits. Source: MCP 2026-07-28 basic/versioning, Backward Compatibility.
  */
 import type { Sealer } from '../auth/seal.ts';
-import { ProxyError } from '../errors.ts';
 import { isSessionOf } from '../gateway/sessions.ts';
 import { readBody } from '../http/body.ts';
 import type { Exchange } from '../http/exchange.ts';
@@ -22,6 +21,7 @@ import { opensEndpoint } from '../relay/legacy-endpoint.ts';
 import type { RemoteOptions } from '../upstream/mcp-http.ts';
 import { isSpoken, type Speech } from '../upstream/speaks.ts';
 import type { Path, RoutePart } from './routes.ts';
+import { whileOpen } from './while-open.ts';
 
 export interface Choice {
   readonly exchange: Exchange;
@@ -109,26 +109,5 @@ function judgeSpeech(
 ): void {
   const spoken = isSpoken(context.remote, speech);
   if (typeof spoken === 'boolean') return then(spoken ? 'relay' : 'messages');
-  const { exchange } = choice;
-  let isOver = false;
-  const end = (): boolean => {
-    const was = isOver;
-    isOver = true;
-    exchange.response.off('close', onGone);
-    exchange.stop = undefined;
-    return !was;
-  };
-  const fail = (error: ProxyError): void => {
-    if (end()) sendFailure(exchange, error);
-  };
-  const onGone = (): void =>
-    fail(new ProxyError('CLIENT_GONE', 'the client closed the connection before it was answered'));
-  exchange.response.on('close', onGone);
-  exchange.stop = (reason) => {
-    if (reason === 'revoked') fail(new ProxyError('AUTH_INVALID', 'the token was revoked'));
-    if (reason === 'abort') fail(new ProxyError('SHUTTING_DOWN', 'mcproxy is stopping'));
-  };
-  void spoken.then((is) => {
-    if (end()) then(is ? 'relay' : 'messages');
-  });
+  whileOpen(choice.exchange, spoken, (is) => then(is ? 'relay' : 'messages'));
 }

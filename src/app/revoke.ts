@@ -6,7 +6,7 @@
  */
 import { TOKEN_CHECK_MS } from '../limits.ts';
 import type { Clock, Config } from '../model.ts';
-import { isOpenEnded, type OpenExchanges } from './begin.ts';
+import { isOpenEnded, isStream, type OpenExchanges } from './begin.ts';
 import { hasServer, isRevoked, nextExpiryMs, type Snapshot } from './snapshot.ts';
 
 export interface RevocationOptions {
@@ -53,10 +53,7 @@ export function watchRevocations(options: RevocationOptions): Revocations {
 /** Streams of tokens that are no longer valid, or of servers no longer theirs, end now. */
 function endRevoked(open: OpenExchanges, snapshot: Snapshot): void {
   for (const exchange of open) {
-    const openEnded = isOpenEnded(exchange);
-    const ends = isRevoked(exchange, snapshot) || (openEnded && !hasServer(exchange, snapshot));
-    // What is not a stream is a call: it began with a valid token and gets its answer.
-    const stoppable = exchange.streaming || (openEnded && !exchange.response.headersSent);
-    if (ends && stoppable) exchange.stop?.('revoked');
+    const isLost = isOpenEnded(exchange) && !hasServer(exchange, snapshot);
+    if ((isLost || isRevoked(exchange, snapshot)) && isStream(exchange)) exchange.stop?.('revoked');
   }
 }

@@ -9,7 +9,8 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 
 import { healthReply, type Readiness } from '../admin/health.ts';
-import { isDiscoveryProbe, NO_DISCOVERY } from '../admin/well-known.ts';
+import { DISCOVERY_ELSEWHERE, isDiscoveryProbe, NO_DISCOVERY } from '../admin/well-known.ts';
+import type { Authenticated } from '../auth/authenticate.ts';
 import { outgoingCredential, requireCredential } from '../auth/credentials.ts';
 import type { Sealer } from '../auth/seal.ts';
 import { ProxyError } from '../errors.ts';
@@ -22,7 +23,7 @@ import { sendFailure, sendJson } from '../http/reply.ts';
 import { EXCHANGE_COUNT_MAX } from '../limits.ts';
 import type { Diag } from '../log/diag.ts';
 import { mayRestrict } from '../mcp/access.ts';
-import type { Clock, Entry, HttpServerConfig, Principal, ServerConfig } from '../model.ts';
+import type { Clock, Config, Entry, HttpServerConfig, Principal, ServerConfig } from '../model.ts';
 import { relay } from '../relay/relay.ts';
 import type { RemoteOptions } from '../upstream/mcp-http.ts';
 import { cameFromHere } from '../upstream/outbound.ts';
@@ -31,6 +32,7 @@ import { admit, noteFailedLogin, type AdmitOptions } from './admit.ts';
 import { beginExchange, createRegistry, emptyEntry, type OpenExchanges } from './begin.ts';
 import type { MessagePath } from './messages.ts';
 import { choose } from './choose.ts';
+import { metadataAt } from './login.ts';
 import { choosePath, findRoute, METHODS, type Path, type Route } from './routes.ts';
 import type { Snapshot } from './snapshot.ts';
 import { stackOf } from './stack.ts';
@@ -100,11 +102,23 @@ function dispatch(exchange: Exchange, snapshot: Snapshot, options: ServeOptions)
   if (cameFromHere(exchange.request.headers.via)) throw looped();
   const route = findRoute(target.path);
   if (route.kind === 'health') return sendHealth(exchange, route, { snapshot, options });
-  if (isDiscoveryProbe(target.path)) return sendJson(exchange, 404, { body: NO_DISCOVERY });
+  if (isDiscoveryProbe(target.path)) return sendDiscovery(exchange, snapshot.config);
   if (options.draining()) throw new ProxyError('SHUTTING_DOWN', 'mcproxy is stopping; try again shortly', RETRY_SOON);
   if (options.refusing()) throw refusedByLog();
 
-  const by = admit(exchange, route, { snapshot, options });
+  admit(
+    { exchange, route, snapshot, options },
+    (by) => serveRoute({ exchange, route, by }, { snapshot, options }),
+    (thrown) => answerThrown(exchange, thrown, options.diag),
+  );
+}
+
+type AdmittedRoute = Exclude<Route, { kind: 'health' }>;
+
+function serveRoute(
+  { exchange, route, by }: { exchange: Exchange; route: AdmittedRoute; by: Authenticated },
+  { snapshot, options }: { snapshot: Snapshot; options: ServeOptions },
+): void {
   if (route.kind === 'unknown') throw unknownRoute();
   if (route.kind === 'status') return sendStatus(exchange, by.principal, options);
   if (route.kind === 'all') {
@@ -226,12 +240,24 @@ function sendHealth(
 ): void {
   refuseOtherThanGet(exchange);
   const { headers } = exchange.request;
-  const result = here.snapshot.authenticator.authenticate(headers.authorization, exchange.entry.clientIp);
-  noteFailedLogin(exchange, result, here.options);
-  const servers = result.kind === 'known' ? [...result.by.principal.servers.keys()] : undefined;
-  if (result.kind === 'known') exchange.entry.principal = result.by.principal.id;
+  // Nobody is asked, and nothing waits, to say that we are well.
+  const from = { clientIp: exchange.entry.clientIp, elsewhere: true };
+  const result = here.snapshot.authenticator.authenticate(headers.authorization, from);
+  const found = result instanceof Promise ? undefined : result;
+  if (found !== undefined) noteFailedLogin(exchange, found, here.options);
+  const by = found?.kind === 'known' ? found.by : undefined;
+  const servers = by && [...by.principal.servers.keys()];
+  if (by !== undefined) exchange.entry.principal = by.principal.id;
   const reply = healthReply(route.path, here.options.readiness(), servers);
   sendJson(exchange, reply.status, { body: reply.body });
+}
+
+function sendDiscovery(exchange: Exchange, config: Config): void {
+  const document = metadataAt(exchange, config);
+  if (document === undefined)
+    return sendJson(exchange, 404, { body: config.oauth === undefined ? NO_DISCOVERY : DISCOVERY_ELSEWHERE });
+  refuseOtherThanGet(exchange);
+  sendJson(exchange, 200, { body: document });
 }
 
 function sendStatus(exchange: Exchange, { role }: Principal, options: ServeOptions): void {

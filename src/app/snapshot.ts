@@ -4,32 +4,53 @@
  * A reload builds the next one beside it and swaps one reference; nothing here is ever changed. Connections, files
  * and whatever else has to be closed are not part of it.
  */
-import { makeAuthenticator, type Authenticator } from '../auth/authenticate.ts';
+import { createTokenVerifier, type TokenVerifier } from '../auth/access-token.ts';
+import { currentPrincipal, makeAuthenticator, type Authenticator } from '../auth/authenticate.ts';
+import { verifiesSame } from '../config/oauth.ts';
 import { makeTrustedProxies, type TrustedProxies } from '../http/client-ip.ts';
 import type { Exchange } from '../http/exchange.ts';
 import type { GuardPolicy } from '../http/guard.ts';
+import type { Diag } from '../log/diag.ts';
 import { makeRedactor, type Redactor } from '../log/redact.ts';
 import type { Clock, Config, HttpServerConfig } from '../model.ts';
+import { requestControl } from '../upstream/control.ts';
 
 export interface Snapshot {
   readonly config: Config;
   readonly authenticator: Authenticator;
+  /** What it knows about access tokens outlives the snapshot, while the same is believed. */
+  readonly verifier: TokenVerifier | undefined;
   readonly guard: GuardPolicy;
   readonly trustedProxies: TrustedProxies | undefined;
   readonly redactor: Redactor;
 }
 
-/** Derives what requests need. */
-export function makeSnapshot(config: Config, clock: Clock): Snapshot {
+export interface SnapshotOptions {
+  readonly clock: Clock;
+  readonly diag: Diag;
+}
+
+/** Derives what requests need. @param before the one in force */
+export function makeSnapshot(config: Config, { clock, diag }: SnapshotOptions, before?: Snapshot): Snapshot {
+  const verifier =
+    before !== undefined && verifiesSame(before.config, config)
+      ? before.verifier
+      : createTokenVerifier(config, {
+          clock,
+          ask: requestControl,
+          onDiag: (level, text, data) => diag[level](text, data),
+        });
   return Object.freeze({
     config,
     authenticator: makeAuthenticator(config, {
+      verifier,
       nowMs: () => clock.wallMs(),
       makeNetworks(blocks) {
         const networks = makeTrustedProxies(blocks);
         return (ip) => networks?.trusts(ip) ?? false;
       },
     }),
+    verifier,
     guard: {
       pathPrefix: config.pathPrefix,
       listenHost: config.listen.host,
@@ -75,6 +96,7 @@ export function nextExpiryMs({ principals }: Config, nowMs: number): number | un
 /** Whether the server of the exchange is still there for its principal. */
 export function hasServer({ entry }: Exchange, { config }: Snapshot): boolean {
   if (entry.upstream === null) return true;
-  const principal = config.principals.find(({ id }) => id === entry.principal);
-  return (principal?.servers ?? config.servers).get(entry.upstream)?.enabled === true;
+  return (
+    (currentPrincipal(config, entry.principal ?? '')?.servers ?? config.servers).get(entry.upstream)?.enabled === true
+  );
 }

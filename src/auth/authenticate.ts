@@ -5,26 +5,35 @@
  * would have to choose tokens by the leading bits of their digest and still find a preimage; the found digest is
  * then compared in constant time. Tokens are at least as strong as the operator made them; ours have 256 bits. Every
  * token that lets nobody in gets one answer, also one that is known and out of its terms; what was wrong with it is for
- * the log.
+ * the log. What is in no file may be an access token of an authorization server (`access-token`): the user that it names
+ * has the rights of that user in the files, or what the configuration allows to all others, or none.
  */
 import { hash, timingSafeEqual } from 'node:crypto';
 
 import { ProxyError } from '../errors.ts';
+import { USER_NAME_CHARS_MAX } from '../limits.ts';
 import type { Config, Principal, TokenTerms } from '../model.ts';
 import { parseBearer } from '../text/headers.ts';
 import { formatInstant } from '../text/instant.ts';
+import type { TokenVerdict, TokenVerifier } from './access-token.ts';
 
 export interface Authenticated {
   readonly principal: Principal;
   /** Lower-case hex SHA-256 of the token; empty for `auth: none`. */
   readonly tokenDigest: string;
+  /** Wall time when an access token ends. */
+  readonly endsMs?: number;
 }
 
 export type AuthResult =
   | { readonly kind: 'known'; readonly by: Authenticated }
   | { readonly kind: 'missing' }
   /** Well-formed but nobody's; the digest names the caller of a passthrough server. */
-  | { readonly kind: 'unknown'; readonly tokenDigest: string }
+  | { readonly kind: 'unknown'; readonly tokenDigest: string; readonly reason?: string }
+  /** A good access token, but not for this; `reason` is for the log. */
+  | { readonly kind: 'denied'; readonly lacks: 'scope' | 'user'; readonly reason: string }
+  /** Nobody can tell now. */
+  | { readonly kind: 'failed'; readonly error: ProxyError }
   /** Somebody's, but not now or not from there. `why` is for the operator alone. */
   | { readonly kind: 'refused'; readonly principalId: string; readonly why: string }
   | { readonly kind: 'malformed' };
@@ -36,9 +45,16 @@ export interface Bearer {
   readonly clientIp: string | null;
 }
 
+export interface Origin {
+  /** Where the request comes from; null where that is not known. */
+  readonly clientIp: string | null;
+  /** The token may as well be for a passthrough server: it is shown to no authorization server. */
+  readonly elsewhere: boolean;
+}
+
 export interface Authenticator {
-  /** @param clientIp where the request comes from; null where that is not known */
-  authenticate(authorization: string | undefined, clientIp: string | null): AuthResult;
+  /** At once, except for an access token about which somebody has to be asked. Never rejects. */
+  authenticate(authorization: string | undefined, from: Origin): AuthResult | Promise<AuthResult>;
   /** Whether a token that was let in before would be let in now, as the same principal. */
   stillValid(bearer: Bearer): boolean;
 }
@@ -48,6 +64,8 @@ export interface AuthenticatorOptions {
   nowMs(): number;
   /** Tells whether an address is in one of the CIDR blocks. */
   makeNetworks(blocks: readonly string[]): (ip: string) => boolean;
+  /** Undefined: there are no access tokens. */
+  readonly verifier?: TokenVerifier | undefined;
 }
 
 interface KnownToken {
@@ -69,7 +87,9 @@ export function makeAuthenticator(config: Config, options: AuthenticatorOptions)
       byDigest.set(digest, { principal, digest: Buffer.from(digest, 'hex'), terms, isFrom });
     }
   }
+  const byId = new Map(config.principals.map((principal) => [principal.id, principal])); // Bounded by configuration.
   const { userLimits } = config;
+  const { verifier } = options;
   const anonymous: Principal | undefined =
     config.auth === 'none'
       ? {
@@ -82,15 +102,19 @@ export function makeAuthenticator(config: Config, options: AuthenticatorOptions)
       : undefined;
 
   return {
-    authenticate(authorization, clientIp) {
+    authenticate(authorization, { clientIp, elsewhere }) {
       if (anonymous !== undefined) return { kind: 'known', by: { principal: anonymous, tokenDigest: '' } };
       if (authorization === undefined) return { kind: 'missing' };
       const bearer = parseBearer(authorization);
       if (!bearer.ok) return { kind: 'malformed' };
       const tokenDigest = hash('sha256', bearer.token);
       const found = byDigest.get(tokenDigest);
-      if (found === undefined || !timingSafeEqual(found.digest, Buffer.from(tokenDigest, 'hex')))
-        return { kind: 'unknown', tokenDigest };
+      if (found === undefined || !timingSafeEqual(found.digest, Buffer.from(tokenDigest, 'hex'))) {
+        if (verifier?.concerns(bearer.token, elsewhere) !== true) return { kind: 'unknown', tokenDigest };
+        const verdict = verifier.verify({ text: bearer.token, digest: tokenDigest });
+        const admit = (what: TokenVerdict): AuthResult => judge(what, { config, byId, tokenDigest });
+        return verdict instanceof Promise ? verdict.then(admit) : admit(verdict);
+      }
       const why = findFault(found, options.nowMs(), clientIp);
       if (why !== undefined) return { kind: 'refused', principalId: found.principal.id, why };
       return { kind: 'known', by: { principal: found.principal, tokenDigest } };
@@ -98,7 +122,12 @@ export function makeAuthenticator(config: Config, options: AuthenticatorOptions)
     stillValid({ tokenDigest, principalId, clientIp }) {
       if (anonymous !== undefined) return principalId === anonymous.id;
       const found = byDigest.get(tokenDigest);
-      return found?.principal.id === principalId && findFault(found, options.nowMs(), clientIp) === undefined;
+      if (found !== undefined)
+        return found.principal.id === principalId && findFault(found, options.nowMs(), clientIp) === undefined;
+      const grant = verifier?.recall(tokenDigest);
+      if (grant === undefined) return false;
+      const result = judge({ kind: 'good', grant }, { config, byId, tokenDigest });
+      return result.kind === 'known' && result.by.principal.id === principalId;
     },
   };
 }
@@ -116,13 +145,60 @@ function findFault({ principal, terms, isFrom }: KnownToken, nowMs: number, ip: 
   return undefined;
 }
 
+interface Judging {
+  readonly config: Config;
+  readonly byId: ReadonlyMap<string, Principal>;
+  readonly tokenDigest: string;
+}
+
+function judge(verdict: TokenVerdict, { config, byId, tokenDigest }: Judging): AuthResult {
+  if (verdict.kind === 'unknown') return { kind: 'failed', error: verdict.error };
+  if (verdict.kind === 'bad') return { kind: 'unknown', tokenDigest, reason: verdict.reason };
+  const { grant } = verdict;
+  const missing = config.oauth?.scopes.filter((scope) => !grant.scopes.includes(scope)) ?? [];
+  if (missing.length > 0)
+    return { kind: 'denied', lacks: 'scope', reason: `the access token has not the scope ${missing.join(' ')}` };
+  const principal = byId.get(grant.subject ?? '') ?? currentPrincipal(config, `${UNLISTED}${grant.subject ?? ''}`);
+  if (principal !== undefined) return { kind: 'known', by: { principal, tokenDigest, endsMs: grant.endsMs } };
+  const reason =
+    grant.subject === undefined
+      ? `the access token has no text as ${config.oauth?.userClaim ?? 'sub'}`
+      : `the access token is of ${JSON.stringify(grant.subject.slice(0, USER_NAME_CHARS_MAX))}, who is no user here`;
+  return { kind: 'denied', lacks: 'user', reason };
+}
+
+/** No name of the files has a colon, so that nobody is taken for somebody else. */
+const UNLISTED = 'oauth:';
+
+/** What an issuer may call somebody: it stands in the log and in names that are derived from it. */
+const SUBJECT = /^[\x21-\x7e]{1,255}$/;
+
+/** Who has this id as the configuration is now; undefined when it lets nobody of that id in. */
+export function currentPrincipal({ principals, oauth, userLimits }: Config, id: string): Principal | undefined {
+  if (!id.startsWith(UNLISTED)) return principals.find((principal) => principal.id === id);
+  if (oauth === undefined || oauth.servers.size === 0 || !SUBJECT.test(id.slice(UNLISTED.length))) return undefined;
+  const limits = userLimits === undefined ? {} : { limits: userLimits };
+  return { id, role: 'user', tokenDigests: [], servers: oauth.servers, ...limits };
+}
+
 const REALM = 'mcproxy';
+
+/** What a client needs to log in at the authorization server (RFC 9728 §5.1). */
+export interface Login {
+  /** Undefined: clients cannot find out where. */
+  readonly metadataUrl: string | undefined;
+  readonly scopes: readonly string[];
+}
 
 /**
  * The 401 for a request without a usable token.
  * RFC 6750 §3.1: no `error` attribute when the request carried no credentials at all.
  */
-export function challenge(result: 'missing' | 'malformed' | 'unknown' | 'refused', noUsers: boolean): ProxyError {
+export function challenge(
+  result: 'missing' | 'malformed' | 'unknown' | 'refused',
+  noUsers: boolean,
+  login: Login | undefined,
+): ProxyError {
   if (noUsers) {
     const message = 'no user is configured yet, so that nobody is let in; on the server run: mcproxy token add NAME';
     return new ProxyError(result === 'missing' ? 'AUTH_MISSING' : 'AUTH_INVALID', message, {
@@ -131,17 +207,31 @@ export function challenge(result: 'missing' | 'malformed' | 'unknown' | 'refused
   }
   if (result === 'missing') {
     return new ProxyError('AUTH_MISSING', 'a token is needed: send the header "Authorization: Bearer TOKEN"', {
-      headers: { 'www-authenticate': `Bearer realm="${REALM}"` },
+      headers: { 'www-authenticate': schemeOf([], login) },
     });
   }
   // One body for all others, so that the answer tells nothing about what exists.
+  const about = ['error="invalid_token"', 'error_description="the token is malformed, unknown, expired or revoked"'];
   return new ProxyError(
     'AUTH_INVALID',
-    'this token is not valid here; ask the operator of this mcproxy for a new one',
-    {
-      headers: {
-        'www-authenticate': `Bearer realm="${REALM}", error="invalid_token", error_description="the token is malformed, unknown or revoked"`,
-      },
-    },
+    login?.metadataUrl === undefined
+      ? 'this token is not valid here; ask the operator of this mcproxy for a new one'
+      : 'this token is not valid here; log in again, or ask the operator of this mcproxy for a new one',
+    { headers: { 'www-authenticate': schemeOf(about, login) } },
   );
+}
+
+/** The 403 for an access token that is good, but not for this (RFC 6750 §3.1, MCP 2026-07-28 authorization). */
+export function denial(lacks: 'scope' | 'user', login: Login | undefined): ProxyError {
+  if (lacks === 'user')
+    return new ProxyError('ACCESS_DENIED', 'this access token is valid, but its user may use nothing here');
+  return new ProxyError('ACCESS_DENIED', 'this access token is valid, but lacks a scope that is needed here', {
+    headers: { 'www-authenticate': schemeOf(['error="insufficient_scope"'], login) },
+  });
+}
+
+function schemeOf(about: readonly string[], login: Login | undefined): string {
+  const where = login?.metadataUrl === undefined ? [] : [`resource_metadata="${login.metadataUrl}"`];
+  const scope = login === undefined || login.scopes.length === 0 ? [] : [`scope="${login.scopes.join(' ')}"`];
+  return `Bearer ${[`realm="${REALM}"`, ...about, ...where, ...scope].join(', ')}`;
 }

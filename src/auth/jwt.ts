@@ -7,7 +7,7 @@
  * fetching keys is `jwks`. Source: RFC 7515 §5.2, RFC 7517, RFC 7518 §3, RFC 7519 §4.1, RFC 8037, RFC 9068 §4.
  */
 import { constants, createPublicKey, verify, type KeyObject } from 'node:crypto';
-import { JWT_BYTES_MAX, JWT_KEY_COUNT_MAX, JWT_LEEWAY_MS } from '../limits.ts';
+import { JWT_KEY_COUNT_MAX, JWT_LEEWAY_MS, TOKEN_BYTES_MAX } from '../limits.ts';
 import { isObject } from '../mcp/jsonrpc.ts';
 
 export type JwtClaims = Readonly<Record<string, unknown>>;
@@ -94,9 +94,14 @@ export function looksLikeJwt(token: string): boolean {
   return /^[\w-]{2,}\.[\w-]{2,}\.[\w-]*$/.test(token);
 }
 
+/** What a JWT claims, nothing of it verified; undefined when it is none. */
+export function readClaims(token: string): JwtClaims | undefined {
+  return token.length > TOKEN_BYTES_MAX ? undefined : readPart(token.split('.')[1] ?? '');
+}
+
 /** Verifies the signature of a compact JWS and reads its claims. Never throws. */
 export function verifyJws(token: string, keys: readonly VerificationKey[]): JwsVerdict {
-  if (token.length > JWT_BYTES_MAX || !looksLikeJwt(token)) return invalid('it is no JWT');
+  if (token.length > TOKEN_BYTES_MAX || !looksLikeJwt(token)) return invalid('it is no JWT');
   const [head = '', body = '', signature = ''] = token.split('.');
   const header = readPart(head);
   const claims = readPart(body);

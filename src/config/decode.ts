@@ -141,7 +141,8 @@ function visit(task: Task, map: YamlMap, prefix: string): void {
         .map((known) => known.slice(prefix.length).split('.', 1)[0] ?? '');
       reportUnknownKey(task.reading, pair, { names: local, foreign: task.options.foreign ?? false });
     } else if (isNothing(pair.value)) continue;
-    else if (field !== undefined) decodeField(task, field, pair);
+    // One key may be a word or a block: `auth: none`, `auth: {jwt: …}`.
+    else if (field !== undefined && !(isBlock && pair.value.kind === 'map')) decodeField(task, field, pair);
     else if (pair.value.kind === 'map') visit(task, pair.value, `${name}.`);
     else
       task.reading.problems.error(pair.value, {

@@ -190,7 +190,8 @@ function settingsOf(config: Config): Record<string, unknown> {
   return {
     listen: config.listen,
     path_prefix: config.pathPrefix,
-    auth: config.auth,
+    public_url: config.publicUrl,
+    auth: [config.auth, oauthOf(config)],
     allowed_hosts: config.allowedHosts,
     allowed_origins: config.allowedOrigins,
     trusted_proxies: config.trustedProxies,
@@ -206,6 +207,11 @@ function settingsOf(config: Config): Record<string, unknown> {
     'admin.socket': config.adminSocket,
     'mcproxy.lock': [...config.toolLock].map(([server, tools]) => [server, [...tools]]),
   };
+}
+
+/** Only compared, never shown. */
+function oauthOf({ oauth }: Config): unknown {
+  return { ...oauth, servers: [...(oauth?.servers.keys() ?? [])], secret: oauth?.introspection?.clientSecret.reveal() };
 }
 
 function missingFrom<V, W>(here: ReadonlyMap<string, V>, there: ReadonlyMap<string, W>): string[] {

@@ -72,7 +72,7 @@ const NAMES_IN_USE: readonly EnvironmentRow[] = [
 ];
 
 const OURS = (Object.entries(SETTINGS) as [keyof Settings, Field][])
-  .filter(([, field]) => field.kind !== 'node')
+  .filter(([, field]) => field.kind !== 'node' && field.kind !== 'secret')
   .map(([setting, field]) => ({ name: `MCPROXY_${setting.toUpperCase().replaceAll('.', '_')}`, setting, field }));
 
 /** Every variable that is read, besides those that files refer to. */

@@ -15,6 +15,7 @@ import { own } from './decode.ts';
 import { applyEnvironment, readApiKeys, type Overrides, type Settings } from './environment.ts';
 import { decodeToolLimits } from './limits.ts';
 import { digestsOf, readLockFile } from './lock-file.ts';
+import { decodeOAuth, type OAuthSaid } from './oauth.ts';
 import { collectProblems, shownName, showName, type FileProblems, type ProblemList } from './problems.ts';
 import {
   collectSecrets,
@@ -111,10 +112,11 @@ export function parseConfig(input: ParseInput): ParseResult {
   const known = resolveKnown(desk, settings);
   const users = withApiKeys(desk, known, makeReading(desk, { path: 'environment', text: '' }, outsideProblems));
   const principals = resolveUsers(users, known);
-  const config = assemble(desk, { settings, known, principals });
+  const problemsOfAll = documents[0]?.reading.problems ?? outsideProblems;
+  const said = decodeOAuth(settings, known.servers, problemsOfAll);
+  const config = assemble(desk, { settings, known, principals, said });
   for (const entry of desk.servers) reportLacking(entry, config);
   const sound = documents.length > 0 && desk.problems.errorCount() === 0;
-  const problemsOfAll = documents[0]?.reading.problems ?? outsideProblems;
   judgeSize(config, problemsOfAll);
   if (input.piped !== true) judgeDoor(config, problemsOfAll, sound);
   const problems = desk.problems.list();
@@ -261,8 +263,15 @@ function withApiKeys(desk: Desk, known: Known, reading: Reading): UserDraft[] {
   return users;
 }
 
-function assemble(desk: Desk, made: { settings: Settings; known: Known; principals: readonly Principal[] }): Config {
-  const { settings, known, principals } = made;
+interface Made {
+  readonly settings: Settings;
+  readonly known: Known;
+  readonly principals: readonly Principal[];
+  readonly said: OAuthSaid;
+}
+
+function assemble(desk: Desk, made: Made): Config {
+  const { settings, known, principals, said } = made;
   const { servers } = known;
   const auth = settings.auth ?? 'tokens';
   const limits = defaultLimits(known);
@@ -277,6 +286,7 @@ function assemble(desk: Desk, made: { settings: Settings; known: Known; principa
     listen: { host: settings.listen?.host ?? '127.0.0.1', port: settings.listen?.port ?? 3000 },
     pathPrefix: settings.path_prefix ?? '',
     auth,
+    ...said,
     servers,
     principals: auth === 'none' ? [anonymous, ...principals] : principals,
     ...(limits === undefined ? {} : { userLimits: limits }),
@@ -334,7 +344,7 @@ function judgeSize({ servers, principals }: Config, problems: FileProblems): voi
 }
 
 /** Who may come in; that there is no user is worth a word only where the files are `sound`. */
-function judgeDoor({ servers, principals, auth, listen }: Config, problems: FileProblems, sound: boolean): void {
+function judgeDoor({ servers, principals, auth, oauth, listen }: Config, problems: FileProblems, sound: boolean): void {
   if (auth === 'none' && !/^(?:localhost|127\.|::1$)/.test(listen.host)) {
     problems.warning(undefined, {
       text: `with "auth: none" everybody who can reach ${listen.host}:${listen.port} may use all servers`,
@@ -344,7 +354,8 @@ function judgeDoor({ servers, principals, auth, listen }: Config, problems: File
   const needsUsers = [...servers.values()].some(
     (server) => server.kind === 'stdio' || server.credential.type !== 'passthrough',
   );
-  if (auth === 'tokens' && principals.length === 0 && sound && (needsUsers || servers.size === 0)) {
+  const isEmpty = principals.length === 0 && (oauth?.servers.size ?? 0) === 0;
+  if (auth === 'tokens' && isEmpty && sound && (needsUsers || servers.size === 0)) {
     problems.warning(undefined, {
       text: 'there is no user yet, so nobody can come in',
       fix: 'run `mcproxy token add NAME`',

@@ -13,6 +13,7 @@ import { RETRY_COUNT_MAX, SHUTDOWN_GRACE_MS_DEFAULT, START_MS_DEFAULT } from '..
 import { formatDuration } from '../text/duration.ts';
 import type { ScalarKind } from './kinds.ts';
 import { EXPOSURE } from './schema-exposure.ts';
+import { OAUTH } from './schema-oauth.ts';
 import { SERVER_LIMITS, SETTING_LIMITS } from './schema-limits.ts';
 
 /**
@@ -93,8 +94,15 @@ export const SETTINGS = {
     kind: 'word',
     words: { tokens: 'tokens', none: 'none' },
     default: 'tokens',
-    unit: 'tokens or none',
+    unit: 'tokens or none, or the block below',
     when: 'Set none only where nobody else can connect: everybody is then let in, to all servers.',
+  },
+  ...OAUTH,
+  public_url: {
+    kind: 'url',
+    default: 'with the loopback address it listens on, http:// and the Host that a client sent',
+    unit: 'URL of this service as clients see it',
+    when: 'Set it with auth.jwt or auth.introspection: it is what clients ask tokens for.',
   },
   servers: {
     kind: 'node',

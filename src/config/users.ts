@@ -15,6 +15,7 @@ import { addUp, decodeRules, decodeServersSaid, NO_SERVERS, type RuleSource, typ
 import { decodeMap, type Decoded, type Values } from './decode.ts';
 import { decodeLimits, NO_LIMITS_SAID, resolveLimits, type LimitsSaid } from './limits.ts';
 import { shownName, showName, type Place } from './problems.ts';
+import { hasIssuer } from './oauth.ts';
 import { isNothing, type Reading } from './reading.ts';
 import type { SETTINGS } from './schema.ts';
 import { ROLE, USER } from './schema-users.ts';
@@ -39,6 +40,8 @@ export interface UserDraft extends Bundle {
   readonly role: 'user' | 'admin';
   readonly roles: readonly { readonly name: string; readonly at: Place }[];
   readonly tokens: readonly TokenDraft[];
+  /** None is written: only an authorization server can let this user in. */
+  readonly tokenless: boolean;
 }
 
 export interface RoleDraft extends Bundle {
@@ -83,6 +86,7 @@ export function plainUser(name: string, reading: Reading, servers: AccessFilter)
     role: 'user',
     roles: [],
     tokens: [],
+    tokenless: false,
     servers: { filter: servers, drafts: [] },
   };
 }
@@ -159,13 +163,7 @@ function decodeUser(reading: Reading, pair: YamlPair, sha256: Sha256): UserDraft
   }
   const fields = decodeMap({ reading, node: pair.value }, USER);
   const tokens = fields.token === undefined ? [] : decodeTokens({ reading, name, sha256 }, fields.token.value);
-  if (fields.token === undefined && !isNamed(pair.value, 'token')) {
-    reading.problems.error(key, {
-      text: `the user ${showName(name)} has no token`,
-      fix: '`mcproxy token rotate` makes one',
-      shown: shownName(name),
-    });
-  }
+  const tokenless = fields.token === undefined && !isNamed(pair.value, 'token');
   const words = [
     ...(fields.role === undefined ? [] : [{ name: fields.role.value.trim(), at: fields.role.at }]),
     ...(fields.roles?.value ?? []).map((word) => ({ name: word.trim(), at: fields.roles?.at ?? key })),
@@ -180,7 +178,8 @@ function decodeUser(reading: Reading, pair: YamlPair, sha256: Sha256): UserDraft
       shown: shownName(name),
     });
   }
-  return { name, at: key, reading, role, roles, tokens, ...decodeBundle({ reading, from: `user ${name}` }, fields) };
+  const bundle = decodeBundle({ reading, from: `user ${name}` }, fields);
+  return { name, at: key, reading, role, roles, tokens, tokenless, ...bundle };
 }
 
 /** The principals of all drafts, in order; every problem is reported, also of roles that nobody has. */
@@ -196,6 +195,13 @@ export function resolveUsers(drafts: readonly UserDraft[], known: Known): Princi
       continue;
     }
     names.add(draft.name);
+    if (draft.tokenless && draft.tokens.length === 0 && !hasIssuer(known.defaults)) {
+      problems.error(draft.at, {
+        text: `the user ${showName(draft.name)} has no token`,
+        fix: '`mcproxy token rotate` makes one',
+        shown: shownName(draft.name),
+      });
+    }
     const terms = new Map<string, TokenTerms | undefined>();
     for (const { digest, at, terms: own } of draft.tokens) {
       const owner = owners.get(digest);

@@ -6,6 +6,7 @@
  * tells all listeners; requests in progress end at the servers they began with. Transports are the adapters' on both
  * sides (`view`, `mcp/waist`).
  */
+import { currentPrincipal } from '../auth/authenticate.ts';
 import type { Sealer } from '../auth/seal.ts';
 import { ProxyError } from '../errors.ts';
 import { hasRules } from '../mcp/access.ts';
@@ -130,7 +131,9 @@ function stateOf({ down, card }: Member): string {
 }
 
 function currentOf(config: Config): Current {
-  const uniform = config.principals.every(({ servers, access }) => servers === config.servers && !hasRules(access));
+  const { principals, oauth, servers: all } = config;
+  const unlisted = oauth === undefined || oauth.servers.size === 0 || oauth.servers === all;
+  const uniform = unlisted && principals.every(({ servers, access }) => servers === all && !hasRules(access));
   return { config, uniform, locks: findLocks(config) };
 }
 
@@ -217,7 +220,7 @@ function enterCall(
   if (limiter === undefined) return () => undefined;
   const { name } = call.target.params;
   const server = call.target.member.server.name;
-  const current = core.current.config.principals.find(({ id }) => id === principal.id);
+  const current = currentPrincipal(core.current.config, principal.id);
   const config = current?.servers.get(server) ?? call.target.member.server;
   const isTool = call.request.method === 'tools/call' && typeof name === 'string';
   const tool = isTool ? { own: name, merged: call.servers.mergedName(server, name) } : undefined;

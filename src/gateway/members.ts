@@ -128,7 +128,8 @@ function lacking({ config }: Table): MemberStatus[] {
   return servers.flatMap(({ name, lacks }) => {
     const who = config.principals.filter(
       ({ servers: own, tokenDigests }) =>
-        (own.get(name)?.lacks.length ?? 0) > 0 && (tokenDigests.length > 0 || config.auth === 'none'),
+        (own.get(name)?.lacks.length ?? 0) > 0 &&
+        (tokenDigests.length > 0 || config.oauth !== undefined || config.auth === 'none'),
     );
     if (who.length === 0) return [];
     const reason = `these users have no ${lacks.join(' and ')} of their own: ${who

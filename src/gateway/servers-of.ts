@@ -6,6 +6,7 @@
  * Lists come through the tool lock and the rules only, so that no view can show or find what they hide: the rules of the
  * server, which all share, and those of the principal around them.
  */
+import { currentPrincipal } from '../auth/authenticate.ts';
 import { lackText } from '../auth/credentials.ts';
 import { ProxyError } from '../errors.ts';
 import type { Exposure } from '../mcp/exposure.ts';
@@ -73,7 +74,7 @@ export interface Now {
  * @param only one server, or undefined for all
  */
 export function findServers(principal: Principal, only: string | undefined, now: Now): Servers {
-  const current = now.config.principals.find(({ id }) => id === principal.id);
+  const current = currentPrincipal(now.config, principal.id);
   const unrestricted = selectServers(current, { only, access: undefined, unrestricted: undefined }, now);
   const access = current?.access;
   return hasRules(access) ? selectServers(current, { only, access, unrestricted }, now) : unrestricted;

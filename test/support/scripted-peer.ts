@@ -192,6 +192,8 @@ export function configOf(
     listen: { host: '127.0.0.1', port: 0 },
     pathPrefix: '',
     auth: 'tokens',
+    oauth: undefined,
+    publicUrl: undefined,
     servers: shared,
     principals,
     log: { file: '-', params: 'none', onFailure: 'continue', level: 'info', chain: false },

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { test } from 'node:test';
-import { challenge, makeAuthenticator } from '../../src/auth/authenticate.ts';
+import { challenge, makeAuthenticator, type AuthResult } from '../../src/auth/authenticate.ts';
 import type { Config, Principal } from '../../src/model.ts';
 import { verifies } from '../support/verifies.ts';
 
@@ -17,10 +17,16 @@ function user(id: string, ...tokens: string[]): Principal {
 }
 
 function authenticatorFor(principals: readonly Principal[], auth: Config['auth'] = 'tokens') {
-  return makeAuthenticator({ auth, principals, servers: new Map() } as unknown as Config, {
+  const made = makeAuthenticator({ auth, principals, servers: new Map() } as unknown as Config, {
     nowMs: () => NOW_MS,
     makeNetworks: (blocks) => (ip) => blocks.includes(`${ip}/32`),
   });
+  const authenticate = (authorization: string | undefined, clientIp: string | null): AuthResult => {
+    const result = made.authenticate(authorization, { clientIp, elsewhere: false });
+    assert.ok(!(result instanceof Promise), 'a token of the files is looked up at once');
+    return result;
+  };
+  return { ...made, authenticate };
 }
 
 test('each token of a user is that user, and no other text is', () => {
@@ -103,7 +109,7 @@ for (const { name, terms: said, why } of terms) {
       if (why === undefined) return assert.equal(result.kind, 'known');
       assert.ok(result.kind === 'refused');
       assert.match(result.why, why);
-      const [told, unknown] = (['refused', 'unknown'] as const).map((kind) => challenge(kind, false));
+      const [told, unknown] = (['refused', 'unknown'] as const).map((kind) => challenge(kind, false, undefined));
       assert.deepEqual([told?.message, told?.headers, told?.code], [unknown?.message, unknown?.headers, unknown?.code]);
     },
   );
@@ -118,7 +124,7 @@ const challenges = [
 ] as const;
 for (const { kind, noUsers, code, hasError } of challenges) {
   test(`the challenge for a token that is ${kind}${noUsers ? ' where there are no users' : ''}`, () => {
-    const error = challenge(kind, noUsers);
+    const error = challenge(kind, noUsers, undefined);
     assert.equal(error.code, code);
     const value = error.headers?.['www-authenticate'] ?? '';
     assert.match(value, /^Bearer realm="mcproxy"/);

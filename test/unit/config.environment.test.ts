@@ -163,8 +163,8 @@ test('the table names every variable once, one for each setting that is a value'
   const names = ENVIRONMENT.map((row) => row.name);
   assert.equal(new Set(names).size, names.length);
   for (const [setting, field] of Object.entries(SETTINGS)) {
-    const name = `MCPROXY_${setting.toUpperCase().replace('.', '_')}`;
-    assert.equal(names.includes(name), field.kind !== 'node', name);
+    const name = `MCPROXY_${setting.toUpperCase().replaceAll('.', '_')}`;
+    assert.equal(names.includes(name), !['node', 'secret'].includes(field.kind), name);
   }
   for (const { meaning } of ENVIRONMENT) assert.match(meaning, /\.$/);
 });

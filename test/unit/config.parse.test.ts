@@ -14,6 +14,8 @@ test('every setting has a default', () => {
     listen: { host: '127.0.0.1', port: 3000 },
     pathPrefix: '',
     auth: 'tokens',
+    oauth: undefined,
+    publicUrl: undefined,
     log: { file: '-', params: 'none', onFailure: 'continue', level: 'info', chain: false },
     bodyBytesMax: 1_073_741_824,
     heartbeatMs: 25_000,
@@ -33,6 +35,7 @@ test('every setting can be written', () => {
 listen: "[::1]:4000"
 path_prefix: /tools/
 auth: none
+public_url: https://mcp.example.com/
 allowed_hosts: [MCP.example.com, localhost]
 allowed_origins: https://app.example.com
 trusted_proxies: [10.0.0.0/8, 192.168.0.1]
@@ -57,6 +60,8 @@ servers:
     listen: { host: '::1', port: 4000 },
     pathPrefix: '/tools',
     auth: 'none',
+    oauth: undefined,
+    publicUrl: 'https://mcp.example.com/tools',
     allowedHosts: ['mcp.example.com', 'localhost'],
     allowedOrigins: ['https://app.example.com'],
     trustedProxies: ['10.0.0.0/8', '192.168.0.1/32'],

@@ -1,0 +1,57 @@
+/**
+ * Asks the authorization server what an opaque access token is worth (RFC 7662).
+ *
+ * Only a bounded number of questions is open at once, and whoever sends the same token waits for the same answer. The
+ * answer is no more than claims here: whether they are enough is judged where those of a JWT are.
+ */
+import { ProxyError } from '../errors.ts';
+import { INTROSPECTION_COUNT_MAX } from '../limits.ts';
+import { isObject } from '../mcp/jsonrpc.ts';
+import type { OAuthConfig } from '../model.ts';
+import type { IssuerDoor } from './jwks.ts';
+import type { JwtClaims } from './jwt.ts';
+
+/** @returns claims, or undefined for a token that is not active. @throws {ProxyError} ISSUER_UNREACHABLE, OVERLOADED */
+export type Introspect = (token: string, digest: string) => Promise<JwtClaims | undefined>;
+
+/** @see RFC 7662 §2, RFC 6749 §2.3.1 for the authentication */
+export function createIntrospection(
+  at: NonNullable<OAuthConfig['introspection']> & { readonly allowPrivate: boolean },
+  door: Pick<IssuerDoor, 'ask'>,
+): Introspect {
+  const open = new Map<string, Promise<JwtClaims | undefined>>(); // Bounded by INTROSPECTION_COUNT_MAX.
+  const { url, allowPrivate } = at;
+  const ask = async (token: string): Promise<JwtClaims | undefined> => {
+    const { status, body } = await door.ask({
+      url,
+      allowPrivate,
+      body: new URLSearchParams({ token, token_type_hint: 'access_token' }).toString(),
+      fields: ['Content-Type', 'application/x-www-form-urlencoded', 'Authorization', authorizationOf(at)],
+    });
+    if (status === 200 && isObject(body) && typeof body['active'] === 'boolean') {
+      return body['active'] ? body : undefined;
+    }
+    const hint =
+      status === 401 || status === 403 ? '; correct client_id and client_secret under auth.introspection' : '';
+    throw new ProxyError('ISSUER_UNREACHABLE', `${new URL(url).origin} is of no use: it answers HTTP ${status}${hint}`);
+  };
+  return async (token, digest) => {
+    const same = open.get(digest);
+    if (same !== undefined) return same;
+    if (open.size >= INTROSPECTION_COUNT_MAX)
+      throw new ProxyError('OVERLOADED', 'too many access tokens are being asked about', RETRY_SOON);
+    const answer = ask(token).finally(() => open.delete(digest));
+    open.set(digest, answer);
+    return answer;
+  };
+}
+
+const RETRY_SOON = { headers: { 'retry-after': '1' } };
+
+const encode = (text: string): string => new URLSearchParams([['', text]]).toString().slice(1);
+
+/** Name and secret are form-encoded before they are joined (RFC 6749 §2.3.1). */
+function authorizationOf(at: NonNullable<OAuthConfig['introspection']>): string {
+  const pair = `${encode(at.clientId)}:${encode(at.clientSecret.reveal())}`;
+  return `Basic ${Buffer.from(pair, 'utf8').toString('base64')}`;
+}

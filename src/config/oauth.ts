@@ -1,0 +1,130 @@
+/**
+ * What the settings say about access tokens of an authorization server, judged as a whole.
+ *
+ * Promises: what is let in was said completely. A token has to be for this service, so that its audience is written or
+ * follows from `public_url`; without that the address of the service is known only where it is a loopback address, for
+ * there no other Host gets past the guard. Source: RFC 9728 §2, RFC 8707 §2, MCP 2026-07-28 authorization.
+ */
+import type { Config, OAuthConfig, ServerConfig } from '../model.ts';
+import type { Values } from './decode.ts';
+import { showName, type FileProblems } from './problems.ts';
+import type { SETTINGS } from './schema.ts';
+
+type Settings = Values<typeof SETTINGS>;
+
+export interface OAuthSaid {
+  readonly oauth: OAuthConfig | undefined;
+  readonly publicUrl: string | undefined;
+}
+
+/** Whether users may come in without a token of their own in the files. */
+export function hasIssuer(settings: Settings): boolean {
+  return settings['auth.jwt.issuer'] !== undefined || settings['auth.introspection.url'] !== undefined;
+}
+
+/** Reports to `problems` what is missing or contradicts itself. */
+export function decodeOAuth(
+  settings: Settings,
+  servers: ReadonlyMap<string, ServerConfig>,
+  problems: FileProblems,
+): OAuthSaid {
+  const publicUrl = publicUrlOf(settings, problems);
+  const refuse = (text: string, fix: string): void => problems.error(undefined, { text, fix });
+  const started = Object.keys(settings).filter((name) => name.startsWith('auth.'));
+  // The environment may say `none` beside a file with a block: everybody is let in then.
+  if (started.length === 0 || settings.auth === 'none') return { oauth: undefined, publicUrl };
+  if (!hasIssuer(settings)) {
+    refuse('"auth" lets nobody in', 'write "issuer" under auth.jwt, or "url" under auth.introspection');
+    return { oauth: undefined, publicUrl };
+  }
+  const allowPrivate = settings['auth.allow_private'] ?? false;
+  const issuer = settings['auth.jwt.issuer'] ?? settings['auth.introspection.issuer'];
+  checkUrls(settings, allowPrivate, refuse);
+  const scopes = settings['auth.scopes'] ?? [];
+  if (scopes.some((scope) => !/^[\x21\x23-\x5b\x5d-\x7e]+$/.test(scope)))
+    refuse('a scope has a character that scopes cannot have', 'write each scope as an item of its own');
+  if (scopes.includes('offline_access'))
+    refuse('"offline_access" is no scope of a server but a wish of a client', 'delete it from auth.scopes');
+  const audiences = settings['auth.audience'] ?? [];
+  if (audiences.length === 0 && publicUrl === undefined)
+    refuse('for whom access tokens have to be is not known', 'write "public_url", or "audience" under auth');
+  const isLoopback = /^(?:localhost$|127\.|::1$)/.test(settings.listen?.host ?? '127.0.0.1');
+  if (publicUrl === undefined && (!isLoopback || (settings.allowed_hosts ?? []).length > 0))
+    refuse('what clients call this service is not known', 'write "public_url"');
+  return {
+    publicUrl,
+    oauth: {
+      issuer,
+      jwt: settings['auth.jwt.issuer'] === undefined ? undefined : { jwksUrl: settings['auth.jwt.jwks_url'] },
+      introspection: introspectionOf(settings, refuse),
+      audiences,
+      scopes,
+      userClaim: settings['auth.user_claim'] ?? 'sub',
+      allowPrivate,
+      servers: serversOf(settings, servers, refuse),
+    },
+  };
+}
+
+type Refuse = (text: string, fix: string) => void;
+
+/** A change of the prefix must not make the public URL wrong: it belongs to it where the URL names no path. */
+function publicUrlOf(settings: Settings, problems: FileProblems): string | undefined {
+  const text = settings.public_url;
+  if (text === undefined) return undefined;
+  const url = new URL(text);
+  if (url.search !== '') problems.error(undefined, { text: '"public_url" has a query', fix: 'delete it' });
+  const path = url.pathname.replace(/\/+$/, '');
+  return `${url.origin}${path === '' ? (settings.path_prefix ?? '') : path}`;
+}
+
+function checkUrls(settings: Settings, allowPrivate: boolean, refuse: Refuse): void {
+  for (const name of [
+    'auth.jwt.issuer',
+    'auth.jwt.jwks_url',
+    'auth.introspection.url',
+    'auth.introspection.issuer',
+  ] as const) {
+    const text = settings[name];
+    if (text === undefined) continue;
+    const url = URL.canParse(text) ? new URL(text) : undefined;
+    if (url?.protocol === 'https:' || (allowPrivate && url?.protocol === 'http:')) continue;
+    refuse(`"${name}" is no https:// URL`, 'correct it, or set "allow_private: true" for one in your own network');
+  }
+}
+
+function introspectionOf(settings: Settings, refuse: Refuse): OAuthConfig['introspection'] {
+  const url = settings['auth.introspection.url'];
+  const clientId = settings['auth.introspection.client_id'];
+  const clientSecret = settings['auth.introspection.client_secret'];
+  if (url !== undefined && clientId !== undefined && clientSecret !== undefined) return { url, clientId, clientSecret };
+  if (url !== undefined || clientId !== undefined || clientSecret !== undefined)
+    refuse('auth.introspection is not complete', 'write "url", "client_id" and "client_secret" under it');
+  return undefined;
+}
+
+function serversOf(
+  settings: Settings,
+  all: ReadonlyMap<string, ServerConfig>,
+  refuse: Refuse,
+): ReadonlyMap<string, ServerConfig> {
+  const names = settings['auth.servers'] ?? [];
+  if (names.includes('*')) return all;
+  const found = new Map<string, ServerConfig>(); // Bounded by configuration.
+  for (const name of names) {
+    const server = all.get(name);
+    if (server === undefined) refuse(`the server ${showName(name)} of auth.servers is defined nowhere`, 'correct it');
+    else found.set(name, server);
+  }
+  return found;
+}
+
+/** Whether what was verified by one is verified by the other. */
+export function verifiesSame(a: Config, b: Config): boolean {
+  return keyOf(a) === keyOf(b);
+}
+
+function keyOf({ oauth, publicUrl }: Config): string {
+  const secret = oauth?.introspection?.clientSecret.reveal();
+  return JSON.stringify([publicUrl, { ...oauth, servers: undefined, scopes: undefined }, secret]);
+}

@@ -1,0 +1,72 @@
+/**
+ * Rows of mcproxy.yml about access tokens of an authorization server: the block that `auth` may be instead of a word.
+ *
+ * A part of the table in `schema.ts`, which says what a row is. What both kinds of token share may also be written under
+ * `jwt`, where people look for it. What the rows mean together is judged in `oauth.ts`.
+ */
+export const OAUTH = {
+  'auth.jwt.issuer': {
+    kind: 'text',
+    default: 'none: no JWT is let in',
+    unit: 'https:// URL, exactly as its tokens name it',
+    when: 'Write it to let in whoever has a JWT access token of this authorization server, besides the tokens of tokens.yml.',
+  },
+  'auth.jwt.jwks_url': {
+    kind: 'url',
+    default: "from the issuer's metadata",
+    unit: 'https:// URL',
+    when: 'Write it when the issuer publishes no metadata.',
+  },
+  'auth.introspection.url': {
+    kind: 'url',
+    default: 'none: opaque access tokens are not let in',
+    unit: 'https:// URL',
+    when: 'Write it when access tokens are opaque: the authorization server is asked about each (RFC 7662).',
+  },
+  'auth.introspection.issuer': {
+    kind: 'text',
+    default: 'auth.jwt.issuer',
+    unit: 'https:// URL',
+    when: 'Write it without jwt, so that clients are told where to log in.',
+  },
+  'auth.introspection.client_id': { kind: 'text', default: 'none', when: 'Write it with url.' },
+  'auth.introspection.client_secret': { kind: 'secret', default: 'none', when: 'Write it with url.' },
+  'auth.audience': {
+    kind: 'list',
+    of: 'text',
+    also: ['auth.jwt.audience', 'auth.introspection.audience'],
+    default: 'every URL of this service below public_url',
+    unit: 'text, or a list of them; a token has to be for one (aud)',
+    when: 'Write it when the authorization server names this service otherwise.',
+  },
+  'auth.scopes': {
+    kind: 'list',
+    of: 'text',
+    also: ['auth.jwt.scopes', 'auth.introspection.scopes'],
+    default: 'none',
+    unit: 'list; a token has to have all',
+    when: 'Write them when the authorization server gives tokens that are not for tools.',
+  },
+  'auth.user_claim': {
+    kind: 'text',
+    also: ['auth.jwt.user_claim', 'auth.introspection.user_claim'],
+    default: 'sub',
+    unit: 'name of a claim',
+    when: 'Change it when another claim names the users of tokens.yml, who need no token there then.',
+  },
+  'auth.servers': {
+    kind: 'list',
+    of: 'text',
+    also: ['auth.jwt.servers', 'auth.introspection.servers'],
+    default: 'none: who is no user of tokens.yml is refused',
+    unit: '"*", or a list of names',
+    when: 'Write which servers are for everybody with a valid access token.',
+  },
+  'auth.allow_private': {
+    kind: 'flag',
+    also: ['auth.jwt.allow_private', 'auth.introspection.allow_private'],
+    default: 'false',
+    unit: 'true or false',
+    when: 'Set true when the authorization server is in your own network, or speaks plain http:// there.',
+  },
+} as const;

@@ -1,0 +1,134 @@
+/**
+ * A real authorization server (`oidc-provider`) on a port of its own: tokens for clients, metadata, keys, introspection.
+ *
+ * The name of the client is the subject of its tokens. For resources whose URL has `opaque` in it access tokens are
+ * opaque, for all others they are JWTs. `forge` signs with the server's own key what the server itself would never say.
+ */
+import { generateKeyPairSync, randomUUID, sign, type KeyObject } from 'node:crypto';
+import { createServer, type RequestListener } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import Provider from 'oidc-provider';
+import { send } from './http-client.ts';
+import type { Cleanup } from './temp-dir.ts';
+
+export const CLIENTS = ['alice', 'bob', 'nobody', 'gateway'] as const;
+export const SECRET_OF_CLIENT = 'client-secret-0123456789-abcdefghij';
+
+export interface TokenWish {
+  readonly client: (typeof CLIENTS)[number];
+  readonly resource: string;
+  readonly scope?: string;
+  /** Seconds; 600 unless told. */
+  readonly lifetime?: number;
+}
+
+export interface AuthorizationServer {
+  readonly issuer: string;
+  /** Paths that were asked for, in order. */
+  readonly asked: string[];
+  /** An access token by the client-credentials grant. */
+  token(wish: TokenWish): Promise<string>;
+  /** A JWT with any claims, signed with the key in use. */
+  forge(claims: Readonly<Record<string, unknown>>, header?: Readonly<Record<string, unknown>>): string;
+  /** Throws the key away and uses a new one. */
+  rotate(): void;
+  /** Whether it answers at all; connections are cut without an answer otherwise. */
+  answers: boolean;
+}
+
+interface SigningKey {
+  readonly privateKey: KeyObject;
+  readonly kid: string;
+}
+
+export async function startAuthorizationServer(cleanup: Cleanup): Promise<AuthorizationServer> {
+  let listener: RequestListener | undefined;
+  const asked: string[] = [];
+  const state = { answers: true };
+  const server = createServer((request, response) => {
+    if (!state.answers) return void request.socket.destroy();
+    asked.push(request.url ?? '');
+    return void listener?.(request, response);
+  });
+  await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve));
+  cleanup.after(() => {
+    server.closeAllConnections();
+    return new Promise<void>((resolve) => void server.close(() => resolve()));
+  });
+  const issuer = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  let key = newKey();
+  let lifetime = 600;
+  const open = (): void => {
+    listener = new Provider(
+      issuer,
+      configurationFor(key, () => lifetime),
+    ).callback();
+  };
+  open();
+  return {
+    issuer,
+    asked,
+    get answers() {
+      return state.answers;
+    },
+    set answers(value) {
+      state.answers = value;
+    },
+    async token(wish) {
+      lifetime = wish.lifetime ?? 600;
+      const form = { grant_type: 'client_credentials', resource: wish.resource, scope: wish.scope ?? 'mcp' };
+      const basic = Buffer.from(`${wish.client}:${SECRET_OF_CLIENT}`).toString('base64');
+      const answer = await send(`${issuer}/token`, {
+        method: 'POST',
+        body: new URLSearchParams(form).toString(),
+        headers: { authorization: `Basic ${basic}`, 'content-type': 'application/x-www-form-urlencoded' },
+      });
+      const { access_token: token } = answer.json() as { access_token?: string };
+      if (token === undefined) throw new Error(`no token: ${answer.text()}`);
+      return token;
+    },
+    forge(claims, header = {}) {
+      const part = (value: unknown): string => Buffer.from(JSON.stringify(value)).toString('base64url');
+      const signed = `${part({ alg: 'RS256', typ: 'at+jwt', kid: key.kid, ...header })}.${part(claims)}`;
+      return `${signed}.${sign('sha256', Buffer.from(signed), key.privateKey).toString('base64url')}`;
+    },
+    rotate() {
+      key = newKey();
+      open();
+    },
+  };
+}
+
+function newKey(): SigningKey {
+  return { privateKey: generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey, kid: randomUUID() };
+}
+
+function configurationFor(key: SigningKey, lifetime: () => number): Record<string, unknown> {
+  return {
+    jwks: { keys: [{ ...key.privateKey.export({ format: 'jwk' }), kid: key.kid, use: 'sig', alg: 'RS256' }] },
+    clients: CLIENTS.map((client) => ({
+      client_id: client,
+      client_secret: SECRET_OF_CLIENT,
+      grant_types: ['client_credentials'],
+      redirect_uris: [],
+      response_types: [],
+    })),
+    scopes: ['mcp', 'other'],
+    ttl: { ClientCredentials: () => lifetime() },
+    features: {
+      devInteractions: { enabled: false },
+      clientCredentials: { enabled: true },
+      introspection: { enabled: true, allowedPolicy: () => true },
+      resourceIndicators: {
+        enabled: true,
+        getResourceServerInfo: (_context: unknown, resource: string) => ({
+          scope: 'mcp other',
+          audience: resource,
+          accessTokenTTL: lifetime(),
+          accessTokenFormat: resource.includes('opaque') ? 'opaque' : 'jwt',
+          jwt: { sign: { alg: 'RS256' } },
+        }),
+      },
+    },
+  };
+}
