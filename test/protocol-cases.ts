@@ -83,4 +83,8 @@ export const PROTOCOL_CASES = {
   'protocol.case-91': 'A task goes only to who declared tasks; for an older client it is followed to its result.',
   'protocol.case-92':
     'Ids of tasks differ between servers, the servers get their own, and other users cannot use them.',
+  'protocol.case-93': 'No token is 401 with resource_metadata; its document names the mounted endpoint.',
+  'protocol.case-94': 'The metadata is found at the path of the endpoint and at the root.',
+  'protocol.case-95': 'A token for another audience is 401, one without a scope 403 insufficient_scope.',
+  'protocol.case-100': 'A URL of an authorization server that leads into a private network is refused.',
 } as const;
