@@ -7,13 +7,14 @@ import { createHmac, createPublicKey, type JsonWebKey } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after } from 'node:test';
+import { JWT_LEEWAY_MS } from '../../src/limits.ts';
 import { SECRET_OF_CLIENT, startAuthorizationServer } from '../support/authorization-server.ts';
 import { openStream, send, type Answer } from '../support/http-client.ts';
 import { checkNothingLeft } from '../support/leaks.ts';
 import { digestOf, errorOf, POST, rpc, startProxied, TOKEN } from '../support/proxied-app.ts';
 import { startUpstream } from '../support/recording-upstream.ts';
 import { verifies } from '../support/verifies.ts';
-import { waitFor } from '../support/wait.ts';
+import { waitFor, within } from '../support/wait.ts';
 
 const PUBLIC = 'https://mcp.example.com';
 const RESOURCE = `${PUBLIC}/up/mcp`;
@@ -291,3 +292,47 @@ verifies(
     await waitFor(() => ended, { what: 'the end of the stream' });
   },
 );
+
+verifies('oauth.expiry-ends-streams', 'a stream ends when its token does', async (t) => {
+  const streams = await startUpstream(t, {
+    answer: ({ response }) => void response.writeHead(200, { 'content-type': 'text/event-stream' }).write(': on\n\n'),
+  });
+  const settings = `public_url: ${PUBLIC}\nservers:\n  up: { url: "${streams.url}/mcp", transport: streamable, era: legacy }\nauth: { jwt: ${jwt} }\n`;
+  const { app } = await startProxied(t, { servers: {}, tokens: 'users:\n  alice: { servers: [up] }\n', settings });
+  // Within the leeway for clocks that differ, whose end is near.
+  const token = issuer.forge({ ...claims(), exp: nowSeconds() - JWT_LEEWAY_MS / 1_000 + 4 });
+  const headers = { accept: 'text/event-stream', authorization: `Bearer ${token}`, 'mcp-session-id': 's' };
+  const stream = await openStream(`${app.url}/up/mcp`, { headers });
+  assert.equal(stream.status, 200);
+  const text = await within(textOf(stream.chunks), { deadlineMs: 15_000, what: 'the end of the stream' });
+  assert.match(text, /^: on/);
+  assert.equal((await send(`${app.url}/up/mcp`, { ...CALL, headers: asking(token) })).status, 401);
+});
+
+verifies('oauth.no-login', 'without an authorization server a client is not sent to one', async (t) => {
+  const { url } = await startProxied(t, { servers: {} });
+  const answer = await send(`${url}/mcp`, { ...CALL, headers: { ...POST, authorization: `Bearer ${good}` } });
+  assert.equal(answer.status, 401);
+  assert.equal(answer.header('www-authenticate')?.includes('resource_metadata'), false);
+  assert.equal((await send(`${url}/.well-known/oauth-protected-resource/mcp`)).status, 404);
+});
+
+verifies('oauth.issuer-down', 'while nobody can tell, a token is 503 and only the log says where', async (t) => {
+  const away = await startAuthorizationServer(t);
+  const token = await away.token({ client: 'alice', resource: RESOURCE });
+  away.answers = false;
+  const settings = `${SETTINGS}auth: { jwt: { issuer: "${away.issuer}", allow_private: true } }\n`;
+  const { ask: askAway } = await startProxied(t, { servers: {}, tokens: USERS, settings });
+  const { answer, entry } = await askAway('/up/mcp', { ...CALL, headers: asking(token) });
+  assert.equal(answer.status, 503);
+  assert.equal(answer.text().includes(away.issuer), false);
+  assert.equal(entry['error_code'], 'ISSUER_UNREACHABLE');
+  assert.ok(String(entry['error']).includes(away.issuer));
+  assert.equal((await askAway('/up/mcp', CALL)).answer.status, 200, 'a token of the files');
+});
+
+async function textOf(chunks: AsyncIterable<Buffer>): Promise<string> {
+  let text = '';
+  for await (const chunk of chunks) text += chunk.toString('utf8');
+  return text;
+}
