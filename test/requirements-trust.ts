@@ -12,3 +12,25 @@ export const SIGNING = {
   'signing.long-body': 'A body too long to be held is refused where the signature covers it, and streams elsewhere.',
   'signing.environment': 'MCP_UPSTREAM_URL, MCP_API_KEY and MCP_API_SECRET start a local signing proxy without a file.',
 } as const;
+
+/** Access tokens of an authorization server. */
+export const OAUTH = {
+  'oauth.config': 'What the settings say about access tokens is complete, or each gap is a problem.',
+  'oauth.jwt': 'A JWT of the issuer lets its user in, with the rights of the user of that name.',
+  'oauth.both-kinds': 'Tokens of the files and access tokens are in use at once; the first ask nobody.',
+  'oauth.jwt-cached': 'A verified token is not verified again, and questions at once are one question.',
+  'oauth.unlisted': 'Who is in no file has the servers that the settings name, or is refused.',
+  'oauth.invalid-401': 'A token that is not valid is 401 with one body and a place to log in; the log says why.',
+  'oauth.insufficient-scope': 'A token without a scope is 403 insufficient_scope and names the scope.',
+  'oauth.introspection': 'An opaque token is asked about at its authorization server, briefly remembered.',
+  'oauth.passthrough': 'A token for a passthrough server is shown to nobody else, and none of ours to it.',
+  'oauth.metadata': 'Each mounted path has RFC 9728 metadata, and a challenge that leads there.',
+  'oauth.no-login': 'Without an authorization server no challenge names one.',
+  'oauth.key-rotation': 'An unknown key makes the keys be read once, and not again within the pause.',
+  'oauth.issuer-down': 'Old keys serve while the issuer is down, for a bounded time; without any it is 503.',
+  'oauth.discovery': 'Keys are found by the metadata of the issuer, which has to name itself.',
+  'oauth.no-private': 'An issuer in a private network is not asked unless that is allowed.',
+  'oauth.expiry-ends-streams': 'A stream ends within a minute after its token has expired.',
+  'oauth.reload': 'A reload keeps what was verified, and drops it when something else is believed.',
+  'oauth.sdk': 'The official client finds the authorization server by itself and gets in.',
+} as const;

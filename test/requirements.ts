@@ -11,7 +11,7 @@ import { PROTOCOL_CASES } from './protocol-cases.ts';
 import { SAFEKEEPING } from './requirements-secrets.ts';
 
 import { PACKAGE, SERVICE, SHUTDOWN } from './requirements-package.ts';
-import { SIGNING } from './requirements-trust.ts';
+import { OAUTH, SIGNING } from './requirements-trust.ts';
 
 export interface Requirement {
   readonly source: string;
@@ -64,28 +64,6 @@ const IDENTITY = {
   'identity.token-revoke': '`token revoke` removes the token it names and no other.',
   'identity.token-rotate': '`token rotate` replaces the token it names.',
   'identity.token-edit-in-place': 'Token commands keep comments, order, mode and owner of tokens.yml.',
-} as const;
-
-/** Access tokens of an authorization server. */
-const OAUTH = {
-  'oauth.config': 'What the settings say about access tokens is complete, or each gap is a problem.',
-  'oauth.jwt': 'A JWT of the issuer lets its user in, with the rights of the user of that name.',
-  'oauth.both-kinds': 'Tokens of the files and access tokens are in use at once; the first ask nobody.',
-  'oauth.jwt-cached': 'A verified token is not verified again, and questions at once are one question.',
-  'oauth.unlisted': 'Who is in no file has the servers that the settings name, or is refused.',
-  'oauth.invalid-401': 'A token that is not valid is 401 with one body and a place to log in; the log says why.',
-  'oauth.insufficient-scope': 'A token without a scope is 403 insufficient_scope and names the scope.',
-  'oauth.introspection': 'An opaque token is asked about at its authorization server, briefly remembered.',
-  'oauth.passthrough': 'A token for a passthrough server is shown to nobody else, and none of ours to it.',
-  'oauth.metadata': 'Each mounted path has RFC 9728 metadata, and a challenge that leads there.',
-  'oauth.no-login': 'Without an authorization server no challenge names one.',
-  'oauth.key-rotation': 'An unknown key makes the keys be read once, and not again within the pause.',
-  'oauth.issuer-down': 'Old keys serve while the issuer is down, for a bounded time; without any it is 503.',
-  'oauth.discovery': 'Keys are found by the metadata of the issuer, which has to name itself.',
-  'oauth.no-private': 'An issuer in a private network is not asked unless that is allowed.',
-  'oauth.expiry-ends-streams': 'A stream ends within a minute after its token has expired.',
-  'oauth.reload': 'A reload keeps what was verified, and drops it when something else is believed.',
-  'oauth.sdk': 'The official client finds the authorization server by itself and gets in.',
 } as const;
 
 /** Paths. */
@@ -401,7 +379,6 @@ export const REQUIREMENTS = {
   ...from('README.md, configuration', FILES),
   ...from('RFC 6750 §3; RFC 9110 §11.6.1', IDENTITY),
   ...from('README.md, access and limits; RFC 6585 §4', ACCESS_CASES),
-  ...from('RFC 9068 §4; RFC 9728; RFC 7662; MCP 2026-07-28 authorization', OAUTH),
   ...from('MCP 2025-11-25 transports; MCP 2024-11-05 transports', ROUTES),
   ...from('RFC 9110 §7.6.1; MCP 2025-11-25 authorization#token-passthrough', CREDENTIALS),
   ...from('MCP 2026-07-28 transports; RFC 9112 §8', STREAMING),
@@ -412,7 +389,7 @@ export const REQUIREMENTS = {
   ...from('src/README.md; MCP 2025-11-25 transports', GATEWAY),
   ...from('MCP 2024-11-05 … 2026-07-28, all pages; see the comments of the tests', PROTOCOL_CASES),
   ...from('README.md; MCP 2026-07-28 basic/transports/stdio; MCP 2025-11-25 lifecycle', STDIO),
-  ...from('RFC 2104; RFC 9421; README.md, configuration', SIGNING),
+  ...from('RFC 2104; RFC 9421; README.md, configuration; RFC 9068 §4; RFC 9728; RFC 7662', { ...SIGNING, ...OAUTH }),
   ...from('README.md, operating', CHECK),
   ...from('README.md, commands', COMMANDS),
   ...from("MCP conformance suite; the peers' own documentation", CONTRACT),

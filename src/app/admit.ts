@@ -96,13 +96,22 @@ function judge(what: Admission, result: AuthResult): Authenticated {
   if (result.kind === 'failed') throw unreachable(exchange, result.error);
   if (result.kind === 'denied') throw denial(result.lacks, login);
   const noUsers = config.principals.length === 0 && config.oauth === undefined;
-  if (result.kind !== 'missing' && !noUsers) countFailure(exchange, options.logins);
+  if (isGuess(result) && !noUsers) countFailure(exchange, options.logins);
   throw challenge(result.kind, noUsers, login);
+}
+
+/**
+ * Whether it may be a guess at a token. What an authorization server vouches for, or not, cannot be guessed here, and a
+ * client whose token has expired has to hear 401 however many others are at its address: it logs in again then.
+ */
+function isGuess(result: AuthResult): boolean {
+  if (result.kind === 'unknown') return result.reason === undefined;
+  return result.kind === 'refused' || result.kind === 'malformed';
 }
 
 /** A guess at a token that the caller hears nothing about, as of a health check, counts like any other. */
 export function noteFailedLogin(exchange: Exchange, result: AuthResult, options: AdmitOptions): void {
-  if (!['unknown', 'refused', 'malformed'].includes(result.kind)) return;
+  if (!isGuess(result)) return;
   noteRefusal(exchange, result, options.diag);
   options.logins.fail(exchange.entry.clientIp);
 }

@@ -244,7 +244,9 @@ function sendHealth(
   const from = { clientIp: exchange.entry.clientIp, elsewhere: true };
   const result = here.snapshot.authenticator.authenticate(headers.authorization, from);
   const found = result instanceof Promise ? undefined : result;
-  if (found !== undefined) noteFailedLogin(exchange, found, here.options);
+  // An opaque access token, about which nobody was asked, is no guess.
+  const isOpen = here.snapshot.config.oauth?.introspection !== undefined && found?.kind === 'unknown';
+  if (found !== undefined && !isOpen) noteFailedLogin(exchange, found, here.options);
   const by = found?.kind === 'known' ? found.by : undefined;
   const servers = by && [...by.principal.servers.keys()];
   if (by !== undefined) exchange.entry.principal = by.principal.id;

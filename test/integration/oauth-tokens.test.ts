@@ -233,7 +233,7 @@ verifies(
 );
 
 verifies(
-  'oauth.metadata',
+  ['oauth.metadata', 'protocol.case-94'],
   'each mounted path has its metadata, servers that do not exist too, others none',
   async () => {
     const document = async (path: string): Promise<Answer> => send(`${proxied.url}${path}`);

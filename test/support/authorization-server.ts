@@ -7,7 +7,7 @@
 import { generateKeyPairSync, randomUUID, sign, type KeyObject } from 'node:crypto';
 import { createServer, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import Provider from 'oidc-provider';
+import { Provider } from 'oidc-provider';
 import { send } from './http-client.ts';
 import type { Cleanup } from './temp-dir.ts';
 
@@ -48,7 +48,7 @@ export async function startAuthorizationServer(cleanup: Cleanup): Promise<Author
   const server = createServer((request, response) => {
     if (!state.answers) return void request.socket.destroy();
     asked.push(request.url ?? '');
-    return void listener?.(request, response);
+    listener?.(request, response);
   });
   await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve));
   cleanup.after(() => {
