@@ -23,6 +23,8 @@ export const PACKAGE = {
   'package.reload': '`systemctl reload` applies the files or fails with the reason, which is in the journal.',
   'package.commands': 'A local command runs in the confined service and can write to its home and caches.',
   'package.confinement': 'The unit is valid and its exposure stays within the bound.',
+  'package.boot':
+    'Installed on a real Debian it serves after each start of the machine, comes back when killed, and continues its log and sessions.',
   'package.install-script':
     'install.sh brings a bare system to a first user and a tried service, can be run again, and undoes it.',
   'package.texts': 'Manual page, completions and the shipped configuration fit the program.',

@@ -38,8 +38,11 @@ export interface Machine {
 }
 
 export type Suite = 'bookworm' | 'trixie';
+/** What a root directory is made for: services and packages alone, or booting it with a kernel of its own. */
+type Purpose = 'services' | 'kernel';
 
 const PACKAGES = 'systemd-sysv,dbus,ca-certificates,iproute2,procps,curl,logrotate';
+const KERNEL = 'linux-image-cloud-amd64,initramfs-tools,zstd';
 const SCRIPT_MS_MAX = 120_000;
 const BOOT_MS_MAX = 60_000;
 const CGROUPS = ['/sys/fs/cgroup/unified', '/sys/fs/cgroup'];
@@ -53,8 +56,17 @@ export function whyNoMachine(): string | undefined {
 
 /** A fresh root directory of a suite; `files` are copied into it. */
 export function makeRoot(cleanup: Cleanup, suite: Suite, files: Readonly<Record<string, string>> = {}): string {
+  return unpackRoot(cleanup, rootArchive(suite, 'services'), files);
+}
+
+/** The same with Debian's kernel for virtual machines: `vmlinuz` and `initrd.img` are at its top. */
+export function makeRootWithKernel(cleanup: Cleanup, suite: Suite, files: Readonly<Record<string, string>>): string {
+  return unpackRoot(cleanup, rootArchive(suite, 'kernel'), files);
+}
+
+function unpackRoot(cleanup: Cleanup, archive: string, files: Readonly<Record<string, string>>): string {
   const root = makeTempDir(cleanup);
-  runTool(['tar', '-xf', rootArchive(suite), '-C', root], { install: 'apt install tar' });
+  runTool(['tar', '-xf', archive, '-C', root], { install: 'apt install tar' });
   for (const [from, to] of Object.entries(files)) copyFileSync(from, join(root, to));
   return root;
 }
@@ -143,15 +155,28 @@ function machine(root: string, enter: readonly string[]): Machine {
   return { root, run, must };
 }
 
-function rootArchive(suite: Suite): string {
-  const archive = join(cacheDirectory(), `root-${suite}.tar`);
+/** What the kernel needs to find a virtual disk, and no more: the file is read at each start. */
+const LEAN_INITRD = [
+  'mkdir -p "$1/etc/initramfs-tools/conf.d" "$1/usr/share/initramfs-tools/modules.d"',
+  'echo MODULES=list > "$1/etc/initramfs-tools/conf.d/machine"',
+  'printf "virtio_pci\\nvirtio_blk\\next4\\n" > "$1/usr/share/initramfs-tools/modules.d/machine"',
+].join('; ');
+
+const MADE_FOR: Readonly<Record<Purpose, { name: string; options: readonly string[] }>> = {
+  services: { name: 'root', options: [`--include=${PACKAGES}`] },
+  kernel: { name: 'root-kernel', options: [`--include=${PACKAGES},${KERNEL}`, `--essential-hook=${LEAN_INITRD}`] },
+};
+
+function rootArchive(suite: Suite, purpose: Purpose): string {
+  const { name, options } = MADE_FOR[purpose];
+  const archive = join(cacheDirectory(), `${name}-${suite}.tar`);
   if (existsSync(archive)) return archive;
   mkdirSync(cacheDirectory(), { recursive: true });
   const making = `${archive}.${process.pid}.making.tar`;
   const source = join(cacheDirectory(), `${suite}.list`);
   writeFileSync(source, `deb ${archiveAddress()} ${suite} main\n`);
   const install = 'apt install mmdebstrap';
-  runTool(['mmdebstrap', '--quiet', '--variant=minbase', `--include=${PACKAGES}`, suite, making, source], { install });
+  runTool(['mmdebstrap', '--quiet', '--variant=minbase', ...options, suite, making, source], { install });
   renameSync(making, archive);
   return archive;
 }

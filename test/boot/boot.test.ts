@@ -1,0 +1,177 @@
+import assert from 'node:assert/strict';
+import { chmodSync, cpSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before } from 'node:test';
+import { fetchRuntime } from '../../build/node-runtime.ts';
+import { checkNothingLeft } from '../support/leaks.ts';
+import { enterRoot, makeRootWithKernel, whyNoMachine } from '../support/machine.ts';
+import { debianPackage, ROOT } from '../support/products.ts';
+import { verifies } from '../support/verifies.ts';
+import { bootVirtually, type VirtualMachine } from '../support/virtual-machine.ts';
+import { waitFor } from '../support/wait.ts';
+
+/**
+ * A Debian with its own kernel and the package installed, from power-on: the tests follow each other, each goes on where
+ * the one before stopped. Everything is said over the machine's serial line.
+ */
+const skip = whyNoMachine() ?? false;
+const CLIENT = { protocolVersion: '2025-06-18', capabilities: {}, clientInfo: { name: 'test', version: '1' } };
+const LOG = '/var/log/mcproxy/access.ndjson';
+const KILLED_MS_MAX = 60_000;
+const RESIDENT_MB_MAX = 60;
+
+/** Five of each kind, all real. */
+const TEN_SERVERS = [1, 2, 3, 4, 5].flatMap((n) => [
+  `  remote${n}: { url: "http://127.0.0.1:4000/mcp" }`,
+  `  local${n}: { command: node, args: [/srv/where.mjs] }`,
+]);
+const SETTINGS = ['listen: 0.0.0.0:3000', `log: { file: ${LOG} }`, 'servers:', ...TEN_SERVERS, ''].join('\n');
+
+const REMOTE_UNIT = `[Service]
+ExecStart=/usr/local/bin/node /srv/where.mjs 4000
+[Install]
+WantedBy=multi-user.target
+`;
+
+let machine: VirtualMachine;
+let token = '';
+let session = '';
+
+const hooks: (() => void | Promise<void>)[] = [];
+const cleanup = { after: (hook: () => void | Promise<void>): void => void hooks.push(hook) };
+after(async () => {
+  for (const hook of hooks.toReversed()) await hook();
+  await checkNothingLeft();
+});
+
+if (skip === false) {
+  before(async () => {
+    const root = makeRootWithKernel(cleanup, 'bookworm', { [debianPackage('amd64')]: 'root/mcproxy.deb' });
+    furnish(root);
+    enterRoot(root).must('apt-get install -y /root/mcproxy.deb && rm /root/mcproxy.deb');
+    machine = await bootVirtually(cleanup, root);
+  });
+}
+
+/** Node, a server for both transports, and a unit that starts the remote one with the system. */
+function furnish(root: string): void {
+  cpSync(fetchRuntime('x64').stripped, join(root, 'usr/local/bin/node'));
+  chmodSync(join(root, 'usr/local/bin/node'), 0o755);
+  cpSync(join(ROOT, 'test/peers/writes-where-it-may.mjs'), join(root, 'srv/where.mjs'));
+  const units = join(root, 'etc/systemd/system');
+  mkdirSync(join(units, 'multi-user.target.wants'), { recursive: true });
+  writeFileSync(join(units, 'remote.service'), REMOTE_UNIT);
+  symlinkSync('../remote.service', join(units, 'multi-user.target.wants/remote.service'));
+}
+
+async function post(message: unknown, headers: readonly string[] = []): Promise<{ head: string; body: string }> {
+  const fields = [
+    `Authorization: Bearer ${token}`,
+    'Content-Type: application/json',
+    'Accept: application/json, text/event-stream',
+    ...headers,
+  ];
+  const words = fields.map((field) => `-H '${field}'`).join(' ');
+  const data = JSON.stringify(message);
+  const printed = await machine.must(`curl -sS -i -X POST ${words} --data '${data}' http://127.0.0.1:3000/mcp`);
+  const [head = '', ...rest] = printed.split('\r\n\r\n');
+  return { head, body: rest.join('\r\n\r\n') };
+}
+
+async function callTool(name: string): Promise<string> {
+  const message = { jsonrpc: '2.0', id: 2, method: 'tools/call', params: { name, arguments: {} } };
+  const { head, body } = await post(message, [`Mcp-Session-Id: ${session}`, 'MCP-Protocol-Version: 2025-06-18']);
+  assert.match(head, /^HTTP\/1\.1 200 /, body);
+  return body;
+}
+
+const mainPid = async (): Promise<string> => (await machine.must('systemctl show --value -p MainPID mcproxy')).trim();
+
+const isActive = async (): Promise<boolean> =>
+  (await machine.run('systemctl is-active mcproxy')).stdout.trim() === 'active';
+
+const entries = async (): Promise<string[]> => (await machine.must(`cat ${LOG}`)).trim().split('\n');
+
+verifies(
+  'package.boot',
+  'after the start of the machine the service runs and answers 401 with the way to add a user',
+  async (t) => {
+    assert.ok(await isActive(), (await machine.run('journalctl --no-pager -u mcproxy')).stdout);
+    const refused = await machine.must('curl -s -i -X POST http://127.0.0.1:3000/mcp');
+    assert.match(refused, /^HTTP\/1\.1 401 /);
+    assert.match(refused, /run: mcproxy token add NAME/);
+    t.diagnostic((await machine.must('uname -sr; systemd-analyze time')).trim());
+  },
+  { skip },
+);
+
+verifies(
+  'package.boot',
+  'a user who was added calls a remote server and a command',
+  async () => {
+    await machine.must(`cat > /etc/mcproxy/mcproxy.yml <<'EOF'\n${SETTINGS}EOF\nsystemctl reload mcproxy`);
+    token = (await machine.must('mcproxy token add alice 2>/dev/null')).trim();
+    const opening = async (): Promise<string> => {
+      const { head } = await post({ jsonrpc: '2.0', id: 1, method: 'initialize', params: CLIENT });
+      return /^mcp-session-id: (\S+)/im.exec(head)?.[1] ?? '';
+    };
+    session = await waitFor(opening, { what: 'the new user to be let in', deadlineMs: 20_000 });
+    assert.match(await callTool('remote1__where'), /directories/);
+    assert.match(await callTool('local5__where'), /\/var\/cache\/mcproxy/);
+  },
+  { skip },
+);
+
+verifies(
+  'package.boot',
+  'killed, the service comes back and continues its session',
+  async () => {
+    const pid = await mainPid();
+    await machine.must(`kill -9 ${pid}`);
+    const back = async (): Promise<boolean> => (await isActive()) && (await mainPid()) !== pid;
+    await waitFor(back, { deadlineMs: KILLED_MS_MAX, what: 'the restart' });
+    assert.match(await callTool('local1__where'), /directories/);
+  },
+  { skip },
+);
+
+verifies(
+  'package.boot',
+  'after a restart of the machine the service runs, appends to its log and continues the session',
+  async () => {
+    const known = await entries();
+    assert.ok(known.length >= 4, `only ${known.length} entries`);
+    const bootId = await machine.must('cat /proc/sys/kernel/random/boot_id');
+    await machine.reboot();
+    assert.notEqual(await machine.must('cat /proc/sys/kernel/random/boot_id'), bootId);
+    assert.ok(await isActive(), (await machine.run('journalctl --no-pager -u mcproxy')).stdout);
+    assert.match(await callTool('remote5__where'), /directories/);
+    assert.match(await callTool('local5__where'), /directories/);
+    const now = await entries();
+    assert.deepEqual(now.slice(0, known.length), known);
+    assert.equal(now.length, known.length + 2);
+  },
+  { skip },
+);
+
+verifies(
+  'package.boot',
+  'with ten servers and nothing to do it is as small as it should be',
+  async (t) => {
+    // From the disk, as after the start of a machine: pages that were read for something else would count too.
+    await machine.must(
+      'systemctl stop mcproxy && sync && echo 3 > /proc/sys/vm/drop_caches && systemctl start mcproxy',
+    );
+    const pid = await mainPid();
+    // Idle is what is measured, so time has to pass.
+    await machine.must('sleep 15');
+    const status = await machine.must(`grep -E 'VmRSS|RssAnon|RssFile' /proc/${pid}/status`);
+    const shares = await machine.must(`grep -E '^(Pss|Pss_Anon|Pss_File):' /proc/${pid}/smaps_rollup`);
+    const group = await machine.must('systemctl show -p MemoryCurrent -p TasksCurrent mcproxy');
+    t.diagnostic(`${status}${shares}${group}`.replaceAll(/\s+/g, ' ').trim());
+    assert.equal(await mainPid(), pid);
+    const resident = Number(/VmRSS:\s+(\d+) kB/.exec(status)?.[1]) / 1_000;
+    assert.ok(resident < RESIDENT_MB_MAX, `${resident} MB resident`);
+  },
+  { skip },
+);
