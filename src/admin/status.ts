@@ -7,6 +7,7 @@
  * out is the business of who shows it.
  */
 import type { Config, MemberStatus, ServerConfig } from '../model.ts';
+import { compareText } from '../text/order.ts';
 
 /** `snake_case`, because it is printed as it is. */
 export interface ServerRow extends Omit<MemberStatus, 'principal' | 'state' | 'since'> {
@@ -44,7 +45,7 @@ export function serverRows(
   }
   const order = [...config.servers.keys()];
   return rows.toSorted(
-    (a, b) => order.indexOf(a.server) - order.indexOf(b.server) || (a.user ?? '').localeCompare(b.user ?? ''),
+    (a, b) => order.indexOf(a.server) - order.indexOf(b.server) || compareText(a.user ?? '', b.user ?? ''),
   );
 }
 

@@ -10,6 +10,7 @@ import { delimiter, join, resolve } from 'node:path';
 import { explainConfig } from '../config/explain.ts';
 import { PROBE_COUNT_MAX } from '../limits.ts';
 import type { Config, Problem, ServerConfig, StdioServerConfig } from '../model.ts';
+import { compareText } from '../text/order.ts';
 import { EXIT, FILE_OPTIONS, JSON_OPTION, flagOption, textOption, type Command, type Invocation } from './command.ts';
 import { expiredTokens } from './expired-tokens.ts';
 import { loadConfig, roleOf, type LoadedConfig } from './load.ts';
@@ -177,7 +178,7 @@ async function probeAll({ env }: Invocation, configs: readonly Config[]): Promis
     }
   };
   await Promise.all(Array.from({ length: PROBE_COUNT_MAX }, worker));
-  return results.toSorted((a, b) => a.server.localeCompare(b.server) || (a.user ?? '').localeCompare(b.user ?? ''));
+  return results.toSorted((a, b) => compareText(a.server, b.server) || compareText(a.user ?? '', b.user ?? ''));
 }
 
 function print(invocation: Invocation, report: Report): void {

@@ -80,6 +80,8 @@ const BAD_CALLS = [
   { path: 'src/app/a.ts', text: 'setInterval(f, 1);' },
   { path: 'src/app/a.ts', text: 'await fetch(url);' },
   { path: 'src/app/a.ts', text: 'await globalThis.fetch (url);' },
+  { path: 'src/app/a.ts', text: 'names.sort((a, b) => a.localeCompare(b));' },
+  { path: 'src/app/a.ts', text: 'new Intl.Collator();' },
   { path: 'src/main.ts', text: `console.log('hello');` },
   { path: 'src/relay/a.ts', text: 'export default 1;' },
   { path: 'src/relay/a.ts', text: 'const here = import.meta.url;' },

@@ -144,6 +144,11 @@ const BANS: readonly Ban[] = [
     reason: 'fetch costs memory and has timeouts that cannot be set; use upstream/',
     applies: () => true,
   },
+  {
+    pattern: /\blocaleCompare\b|\bIntl\s*\./g,
+    reason: 'the tables of languages stay in memory; compareText of text/order.ts sorts names',
+    applies: () => true,
+  },
   { pattern: /(?<![.\w$])console\s*\./g, reason: 'write to the diagnostic log', applies: () => true },
   { pattern: /\bexport default\b/g, reason: 'exports have names', applies: () => true },
   { pattern: /\bimport\s*\.\s*meta\b/g, reason: 'the bundle is CommonJS', applies: () => true },
