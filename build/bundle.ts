@@ -1,7 +1,9 @@
 /**
  * `npm run build`: everything under src/ into one file, `dist/mcproxy.js`, that plain `node` runs.
  *
- * CommonJS, because a single executable application needs it; not minified, so that a stack trace can be read.
+ * CommonJS, because a single executable application needs it. V8 keeps the text in memory as long as the program runs,
+ * with two bytes for each character as soon as one is beyond Latin-1; so it is ASCII, without comments and indentation,
+ * which is one megabyte less (packaging/README.md, "Memory"). Names stay and lines are short: a stack trace can be read.
  * The same tree gives the same bytes. Nothing but src/ goes in: a package that finds its way into the graph
  * fails the build. `dist/package.json` marks the folder as CommonJS, since the project itself is ESM.
  */
@@ -20,6 +22,9 @@ export interface BundleOptions {
   readonly outDir: string;
 }
 
+/** About; esbuild breaks a line at the next place where it may. */
+const LINE_CHARS_MAX = 120;
+
 /**
  * Writes `mcproxy.js` and `package.json` into `outDir`.
  *
@@ -37,7 +42,9 @@ export async function bundle(options: BundleOptions): Promise<string> {
     platform: 'node',
     target: 'node20',
     format: 'cjs',
-    charset: 'utf8',
+    charset: 'ascii',
+    minifyWhitespace: true,
+    lineLimit: LINE_CHARS_MAX,
     legalComments: 'none',
     banner: { js: '#!/usr/bin/env node' },
     define: {

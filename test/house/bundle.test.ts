@@ -41,6 +41,8 @@ verifies('repository.build-reproducible', 'the same tree gives the same bytes', 
   const [one, two] = files.map((file) => readFileSync(file, 'utf8'));
   assert.ok(one === two, 'the two bundles differ');
   assert.ok(!one?.includes(ROOT), 'the bundle names the directory it was built in');
+  // oxlint-disable-next-line no-control-regex -- which characters there are is the point
+  assert.doesNotMatch(one ?? '', /[^\x00-\x7f]/, 'one such character doubles the memory that the text takes');
 });
 
 test('the build refuses what is not from src', async (t) => {
