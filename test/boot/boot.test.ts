@@ -18,7 +18,8 @@ const skip = whyNoMachine() ?? false;
 const CLIENT = { protocolVersion: '2025-06-18', capabilities: {}, clientInfo: { name: 'test', version: '1' } };
 const LOG = '/var/log/mcproxy/access.ndjson';
 const KILLED_MS_MAX = 60_000;
-const RESIDENT_MB_MAX = 60;
+/** Of the service itself; what was measured is in packaging/README.md. */
+const RESIDENT_MB_MAX = 55;
 
 /** Five of each kind, all real. */
 const TEN_SERVERS = [1, 2, 3, 4, 5].flatMap((n) => [
