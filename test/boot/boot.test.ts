@@ -6,6 +6,7 @@ import { fetchRuntime } from '../../build/node-runtime.ts';
 import { checkNothingLeft } from '../support/leaks.ts';
 import { enterRoot, makeRootWithKernel, whyNoMachine } from '../support/machine.ts';
 import { debianPackage, ROOT } from '../support/products.ts';
+import { collectCleanup } from '../support/temp-dir.ts';
 import { verifies } from '../support/verifies.ts';
 import { bootVirtually, type VirtualMachine } from '../support/virtual-machine.ts';
 import { waitFor } from '../support/wait.ts';
@@ -38,10 +39,9 @@ let machine: VirtualMachine;
 let token = '';
 let session = '';
 
-const hooks: (() => void | Promise<void>)[] = [];
-const cleanup = { after: (hook: () => void | Promise<void>): void => void hooks.push(hook) };
+const cleanup = collectCleanup();
 after(async () => {
-  for (const hook of hooks.toReversed()) await hook();
+  await cleanup.run();
   await checkNothingLeft();
 });
 

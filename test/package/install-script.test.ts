@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
+import { collectCleanup } from '../support/temp-dir.ts';
 import { verifies } from '../support/verifies.ts';
 import { boot, makeRoot, whyNoMachine } from '../support/machine.ts';
 import { debianPackage, ROOT } from '../support/products.ts';
@@ -11,12 +12,8 @@ verifies(
   'package.install-script',
   'install.sh installs, lets a user in, tries the service, changes nothing again, and takes all away',
   async (t) => {
-    const hooks: (() => void | Promise<void>)[] = [];
-    // The machine ends before its directory is removed, though that was registered first.
-    t.after(async () => {
-      for (const hook of hooks.toReversed()) await hook();
-    });
-    const cleanup = { after: (hook: () => void | Promise<void>): void => void hooks.push(hook) };
+    const cleanup = collectCleanup();
+    t.after(cleanup.run);
     const root = makeRoot(cleanup, 'bookworm', {
       [debianPackage('amd64')]: 'root/mcproxy_1_amd64.deb',
       [join(ROOT, 'packaging/install.sh')]: 'root/install.sh',

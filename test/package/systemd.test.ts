@@ -6,6 +6,7 @@ import { fetchRuntime } from '../../build/node-runtime.ts';
 import { runTool } from '../../build/run-tool.ts';
 import { boot, makeRoot, whyNoMachine, type Machine } from '../support/machine.ts';
 import { debianPackage, NEXT_VERSION, nextDebianPackage, ROOT } from '../support/products.ts';
+import { collectCleanup } from '../support/temp-dir.ts';
 import { verifies } from '../support/verifies.ts';
 import { waitFor } from '../support/wait.ts';
 
@@ -28,12 +29,8 @@ let machine: Machine;
 let token = '';
 let session = '';
 
-/** What `after` is given within `before` would run at the end of that, so it is collected here. */
-const hooks: (() => void | Promise<void>)[] = [];
-const cleanup = { after: (hook: () => void | Promise<void>): void => void hooks.push(hook) };
-after(async () => {
-  for (const hook of hooks.toReversed()) await hook();
-});
+const cleanup = collectCleanup();
+after(cleanup.run);
 
 if (skip === false) {
   before(async () => {

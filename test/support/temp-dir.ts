@@ -10,6 +10,21 @@ export interface Cleanup {
   after(fn: () => void | Promise<void>): void;
 }
 
+/**
+ * Collects what is to be cleaned up, to be run last first by the caller's own hook: what uses a directory ends before
+ * the directory is removed, and nothing ends with the `before` it was made in.
+ */
+export function collectCleanup(): Cleanup & { run(): Promise<void> } {
+  const hooks: (() => void | Promise<void>)[] = [];
+  return {
+    after: (hook) => void hooks.push(hook),
+    run: async () => {
+      // oxlint-disable-next-line no-await-in-loop -- one after the other is the purpose
+      for (const hook of hooks.toReversed()) await hook();
+    },
+  };
+}
+
 /** Path of a new, empty directory (0700), free of symbolic links. */
 export function makeTempDir(cleanup: Cleanup): string {
   const dir = realpathSync(mkdtempSync(join(tmpdir(), 'mcproxy-test-')));
