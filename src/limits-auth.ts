@@ -33,3 +33,5 @@ export const INTROSPECTED_STREAM_MS_MAX = 60 * MINUTE;
 export const CONTROL_MS_MAX = 10 * SECOND;
 /** An answer of an authorization server. */
 export const CONTROL_BYTES_MAX = 256 * KIB;
+/** `cluster.key`: as 24 random bytes in base64. */
+export const CLUSTER_KEY_CHARS_MIN = 32;

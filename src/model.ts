@@ -1,9 +1,8 @@
 /**
  * The nouns that several rooms share. Types only: no value, no behaviour.
  *
- * Config is what the operator wrote, decoded and resolved; Principal who may come in; Credential what goes out;
- * ServerConfig one upstream as one principal sees it; Entry one line of the access log. All are frozen after
- * `config/parse` made them and live as long as the Snapshot that holds them.
+ * Config is what the operator wrote, decoded and resolved; Principal who may come in; Credential what goes out; Entry one
+ * line of the access log. All are frozen after `config/parse` made them and live as long as the Snapshot that holds them.
  */
 import type { ErrorCode, Outcome } from './errors.ts';
 import type { OutgoingRequest, SigningScheme } from './model-signing.ts';
@@ -145,9 +144,8 @@ export interface LimitsConfig extends Limit {
 /** What a token has besides its digest. */
 export interface TokenTerms {
   readonly label: string | undefined;
-  /** Valid from this instant on, ms since the epoch. */
+  /** Valid from the first instant on, and not any more from the second; ms since the epoch. */
   readonly notBeforeMs: number | undefined;
-  /** Not valid any more from this instant on. */
   readonly expiresMs: number | undefined;
   /** CIDR blocks it may come from; empty: anywhere. */
   readonly networks: readonly string[];
@@ -284,6 +282,8 @@ export interface Config {
   readonly bodyBytesMax: number;
   readonly heartbeatMs: number;
   readonly shutdownGraceMs: number;
+  /** How long a stop is told at `/readyz` before connections are refused. */
+  readonly drainMs: number;
   /** Lower-case host names (no port) that `Host` may carry; empty means the default rule of `http/guard`. */
   readonly allowedHosts: readonly string[];
   /** Full origins (`https://app.example`), or `*`. */
@@ -291,6 +291,8 @@ export interface Config {
   /** CIDR blocks whose `X-Forwarded-For` is believed. */
   readonly trustedProxies: readonly string[];
   readonly adminSocket: string | undefined;
+  /** Seals what clients carry, in place of the key in the state directory; the same at every instance. */
+  readonly clusterKey?: Secret;
   /** The digests of mcproxy.lock, by server, by the tool's own name; empty without the file. */
   readonly toolLock: ReadonlyMap<string, ReadonlyMap<string, string>>;
   /** Every secret text in the files and the environment that fed them, for redaction. */

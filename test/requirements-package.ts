@@ -30,8 +30,22 @@ export const PACKAGE = {
   'package.texts': 'Manual page, completions and the shipped configuration fit the program.',
 } as const;
 
+/** Several instances behind a load balancer. */
+export const INSTANCES = {
+  'instances.key': '`cluster.key` seals in place of the state directory; one that could be guessed is a problem.',
+  'instances.key-changes': 'A changed `cluster.key` is applied by a reload, and what clients carry goes on.',
+  'instances.sessions': 'A session that was opened at one instance goes on at the others.',
+  'instances.request-state': 'A question that one instance passed on can be answered at another.',
+  'instances.spread': 'Requests take turns, or each token stays at one instance, as the balancer is told.',
+  'instances.killed':
+    'Killing an instance under load loses only what was in flight there and cannot be repeated safely.',
+  'instances.read-again': 'What only reads is asked again at another instance, and a call is not.',
+  'instances.rolling-restart': 'Restarting the instances one after the other loses nothing.',
+} as const;
+
 /** Shutdown. */
 export const SHUTDOWN = {
+  'shutdown.drain': 'For the time of `drain` a stopping instance says 503 at `/readyz` and serves all the same.',
   'shutdown.grace': 'Exchanges in progress finish within the grace.',
   'shutdown.sse-ended': 'Open SSE streams end cleanly.',
   'shutdown.just-accepted': 'A connection that was just accepted is not reset: its first request is answered.',

@@ -10,7 +10,7 @@ import { ACCESS_CASES } from './access-cases.ts';
 import { PROTOCOL_CASES } from './protocol-cases.ts';
 import { SAFEKEEPING } from './requirements-secrets.ts';
 
-import { PACKAGE, SERVICE, SHUTDOWN } from './requirements-package.ts';
+import { INSTANCES, PACKAGE, SERVICE, SHUTDOWN } from './requirements-package.ts';
 import { OAUTH, SIGNING } from './requirements-trust.ts';
 
 export interface Requirement {
@@ -384,7 +384,7 @@ export const REQUIREMENTS = {
   ...from('MCP 2026-07-28 transports; RFC 9112 §8', STREAMING),
   ...from('RFC 9110 §9.2.2, §10.2.3', RETRIES),
   ...from('README.md, security, tool lock and chain', SAFEKEEPING),
-  ...from('README.md, operating', { ...LOG, ...RELOAD, ...SHUTDOWN }),
+  ...from('README.md, operating', { ...LOG, ...RELOAD, ...INSTANCES, ...SHUTDOWN }),
   ...from('MCP 2025-11-25 transports#security-warning; RFC 9110 §15.5; RFC 9112 §11.2', GUARD),
   ...from('src/README.md; MCP 2025-11-25 transports', GATEWAY),
   ...from('MCP 2024-11-05 … 2026-07-28, all pages; see the comments of the tests', PROTOCOL_CASES),

@@ -4,8 +4,9 @@
  * A reload is transactional: everything new is opened first, then one reference is swapped, then what is gone is
  * drained; any failure leaves the old state untouched. Reading files and signals is the caller's, who passes in `load`.
  */
+import { setTimeout as delay } from 'node:timers/promises';
+
 import type { Readiness } from '../admin/health.ts';
-import { makeSealer } from '../auth/seal.ts';
 import { describeDiff, diffConfig } from '../config/diff.ts';
 import { ProxyError } from '../errors.ts';
 import type { StdioConversation, StdioOutput } from '../gateway/stdio.ts';
@@ -15,7 +16,7 @@ import { formatEntry } from '../log/access.ts';
 import type { Diag } from '../log/diag.ts';
 import type { LineWriter } from '../log/ndjson.ts';
 import type { McpEvents } from '../mcp/waist.ts';
-import type { Clock, Config, Entry, HttpServerConfig, Problem } from '../model.ts';
+import type { Clock, Config, Entry, Problem } from '../model.ts';
 import { createUpstreamPool, type UpstreamPool } from '../upstream/pool.ts';
 import { openGates } from './admit.ts';
 import { beginPiped, isOpenEnded } from './begin.ts';
@@ -25,12 +26,14 @@ import type { LoadedConfig } from './load.ts';
 import { createLocalRequests, type LocalCall, type LocalQuestion, type LocalRequests } from './local-requests.ts';
 import { openMessagePath, type MessagePath, type ViewTarget } from './messages.ts';
 import { chainFor, openAccessLog } from './open-access-log.ts';
+import { prepareServers } from './prepare-servers.ts';
 import { readinessOf } from './readiness.ts';
 import { failureProblem, giveUpPort, rejectionFields, stopping } from './reload.ts';
 import type { ReloadOptions, ReloadResult } from './reload.ts';
 import { watchRevocations, type Revocations } from './revoke.ts';
 import { createServe, refusedByLog, type Serve } from './serve.ts';
 import { httpServers, makeSnapshot, type Snapshot } from './snapshot.ts';
+import { openSealing, type Sealing } from './sealing.ts';
 import { settled } from './settled.ts';
 import { stackOf } from './stack.ts';
 import { statusOf } from './status.ts';
@@ -59,7 +62,7 @@ export interface AppOptions {
   readonly config: Config;
   readonly diag: Diag;
   readonly clock: Clock;
-  /** Seals sessions and other handles that clients carry. */
+  /** Seals sessions and other handles that clients carry, unless the configuration has a key for it. */
   readonly stateKey: Uint8Array;
   /** What commands may inherit a few harmless variables from. */
   readonly ambientEnv: Readonly<Record<string, string | undefined>>;
@@ -90,6 +93,7 @@ class RunningApp implements App {
   readonly #messages: MessagePath;
   readonly #local: LocalRequests;
   readonly #revocations: Revocations;
+  readonly #sealing: Sealing;
   readonly #startedMs: number;
   #snapshot: Snapshot;
   #log: LineWriter;
@@ -114,7 +118,7 @@ class RunningApp implements App {
     this.#noticeStep = noticeClockSteps(options);
     options.diag.setLevel(options.config.log.level);
     options.diag.setRedactor(this.#snapshot.redactor);
-    const sealer = makeSealer(options.stateKey);
+    const sealer = (this.#sealing = openSealing(options.stateKey, options.config));
     const gates = openGates(options.clock, options.diag);
     this.#messages = openMessagePath({
       ...gates,
@@ -165,7 +169,7 @@ class RunningApp implements App {
 
   async start(): Promise<void> {
     try {
-      await this.#prepare(httpServers(this.config));
+      await prepareServers(this.#pool, httpServers(this.config));
       const { diag, inheritedSocket, piped } = this.#options;
       if (!piped) this.#door = await this.#openDoor(this.config, (reason) => diag.warn(reason), inheritedSocket);
     } catch (error) {
@@ -223,7 +227,7 @@ class RunningApp implements App {
     let log: LineWriter | undefined;
     let door: Door | undefined;
     try {
-      await this.#prepare([...httpServers(before), ...httpServers(config)]);
+      await prepareServers(this.#pool, [...httpServers(before), ...httpServers(config)]);
       if (config.log.file !== before.log.file) log = openAccessLog(config.log, this.#options);
       const moved = config.listen.host !== before.listen.host || config.listen.port !== before.listen.port;
       // A port that is in use is no reason to wait: everything else, a revoked token for one, would wait with it.
@@ -238,6 +242,7 @@ class RunningApp implements App {
 
     // From here to the last line nothing can fail and nobody else gets a turn.
     this.#snapshot = next;
+    this.#sealing.apply(config);
     this.#options.diag.setLevel(config.log.level);
     this.#options.diag.setRedactor(next.redactor);
     if (log !== undefined) {
@@ -260,16 +265,6 @@ class RunningApp implements App {
       await this.#messages.reload(config);
     } catch (error) {
       this.#options.diag.error('internal error', { cause: stackOf(error) });
-    }
-  }
-
-  /** @throws {ProxyError} CONFIG_INVALID when a file that a server needs cannot be read */
-  async #prepare(servers: Iterable<HttpServerConfig>): Promise<void> {
-    try {
-      await this.#pool.prepare(servers);
-    } catch (cause) {
-      const reason = cause instanceof Error ? cause.message : String(cause);
-      throw new ProxyError('CONFIG_INVALID', `a server cannot be made ready: ${reason}`, { cause });
     }
   }
 
@@ -359,12 +354,14 @@ class RunningApp implements App {
   }
 
   /**
-   * Order: stop accepting → end streams that wait for nobody → let calls finish within the grace → end the
+   * Order: not ready any more (`drain`) → stop accepting → end streams that wait for nobody → let calls finish within the grace → end the
    * streams that are left, cut the rest → flush the log. Exchanges are waited for, not connections: one on which
    * nothing was asked keeps nobody.
    */
   async close(options: { graceMs?: number } = {}): Promise<void> {
     this.#draining = true;
+    // Whoever spreads requests is told before anything is refused; a stop in haste tells nobody.
+    if (options.graceMs === undefined) await delay(this.config.drainMs);
     this.#revocations.close();
     if (this.#door !== undefined) await this.#leave(this.#door);
     this.#shut = true;

@@ -130,7 +130,7 @@ async function start(invocation: Invocation, beginning: Beginning): Promise<Runn
     clock: CLOCK,
     startId: randomBytes(6).toString('hex'),
     inheritedSocket: inheritedSocket(invocation.env, process.pid),
-    stateKey: sealingKey(invocation.env, diag),
+    stateKey: sealingKey(invocation.env, config.clusterKey === undefined ? diag : undefined),
     ambientEnv: invocation.env,
     load: readAgain(first, async () => withDemo(await loadFiles(invocation), demo)),
     onLostEntries: (lines) => void invocation.stderr.write(lines),
@@ -164,7 +164,7 @@ async function stop(running: Running, how: { diag: Diag; signals: Signals; faile
   const { app, watch, notifier, adminSocket } = running;
   const { diag, signals, failed } = how;
   diag.info('stopping');
-  notifier.stopping(app.config.shutdownGraceMs);
+  notifier.stopping(app.config.drainMs + app.config.shutdownGraceMs);
   watch.close();
   const socketClosed = adminSocket?.close();
   const drained = app.close(failed ? { graceMs: 0 } : {}).then(

@@ -22,10 +22,10 @@ export function openDiagnostics(env: NodeJS.ProcessEnv, write: (line: string) =>
   });
 }
 
-/** The key for sessions and other handles. */
-export function sealingKey(env: NodeJS.ProcessEnv, diag: Diag): Uint8Array {
+/** The key for sessions and other handles. @param diag is told when it cannot be kept; undefined where none is needed */
+export function sealingKey(env: NodeJS.ProcessEnv, diag: Diag | undefined): Uint8Array {
   const { key, trouble } = loadStateKey(env);
-  if (trouble !== undefined) diag.info('sessions end with this process', { reason: trouble });
+  if (trouble !== undefined) diag?.info('sessions end with this process', { reason: trouble });
   return key;
 }
 

@@ -194,10 +194,20 @@ function decodeValue(task: Task, target: { name: string; field: Field }, node: Y
     if (node.kind !== 'scalar') reject(reading, node, target);
     return undefined;
   }
-  if (field.kind === 'secret') return reading.secrets.add(text.trim());
+  if (field.kind === 'secret') return decodeSecret(reading, node, { ...target, text: text.trim() });
   const value = decodeText(field, text);
   if (value === undefined) return reject(reading, node, target);
   return field.kind === 'path' && text !== '-' ? reading.resolvePath(text) : value;
+}
+
+/** A secret that others could try out is none: it has a least length, and is not one character again and again. */
+function decodeSecret(reading: Reading, node: YamlNode, said: { name: string; field: Field; text: string }): unknown {
+  const { name, field, text } = said;
+  const secret = reading.secrets.add(text);
+  const { min = 0, unit = '' } = field;
+  if (text.length >= min && new Set(text).size >= min / 4) return secret;
+  reading.problems.error(node, { text: `"${name}" could be guessed`, fix: `write a ${unit}` });
+  return undefined;
 }
 
 function decodeList(task: Task, target: { name: string; field: Field }, node: YamlNode): unknown {

@@ -186,6 +186,7 @@ function changedSettings(before: Config, after: Config): string[] {
   return Object.keys(b).filter((name) => JSON.stringify(a[name]) !== JSON.stringify(b[name]));
 }
 
+/** Comparable; the result holds a secret and stays in this file. */
 function settingsOf(config: Config): Record<string, unknown> {
   return {
     listen: config.listen,
@@ -196,7 +197,9 @@ function settingsOf(config: Config): Record<string, unknown> {
     allowed_origins: config.allowedOrigins,
     trusted_proxies: config.trustedProxies,
     shutdown_grace: config.shutdownGraceMs,
+    drain: config.drainMs,
     heartbeat: config.heartbeatMs,
+    'cluster.key': config.clusterKey?.reveal(),
     'limits.body': config.bodyBytesMax,
     limits: config.userLimits,
     'log.file': config.log.file,

@@ -274,6 +274,7 @@ function assemble(desk: Desk, made: Made): Config {
   const { settings, known, principals, said } = made;
   const { servers } = known;
   const auth = settings.auth ?? 'tokens';
+  const clusterKey = settings['cluster.key'];
   const limits = defaultLimits(known);
   const anonymous: Principal = {
     id: ANONYMOUS,
@@ -303,7 +304,9 @@ function assemble(desk: Desk, made: Made): Config {
     allowedHosts: settings.allowed_hosts ?? [],
     allowedOrigins: settings.allowed_origins ?? [],
     trustedProxies: settings.trusted_proxies ?? [],
+    drainMs: settings.drain ?? 0,
     adminSocket: settings['admin.socket'],
+    ...(clusterKey === undefined ? {} : { clusterKey }),
     toolLock: desk.toolLock,
     secrets: desk.secrets.list(),
   };

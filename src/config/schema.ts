@@ -6,7 +6,13 @@
  * under `log`. The kinds are in `kinds.ts`, the decoder in `decode.ts`; other spellings of the field in
  * `spellings.ts`; what a user and a role may have in `schema-users.ts`.
  */
-import { BODY_BYTES_MAX, CONFIG_SPAN_MS_MAX, CONNECT_MS_DEFAULT, FIRST_BYTE_MS_DEFAULT } from '../limits.ts';
+import {
+  BODY_BYTES_MAX,
+  CLUSTER_KEY_CHARS_MIN,
+  CONFIG_SPAN_MS_MAX,
+  CONNECT_MS_DEFAULT,
+  FIRST_BYTE_MS_DEFAULT,
+} from '../limits.ts';
 import { HEARTBEAT_MS_DEFAULT, HEARTBEAT_MS_MIN, IDLE_MS_DEFAULT, RETRY_COUNT_DEFAULT } from '../limits.ts';
 import { PEER_IDLE_MS, REPLICA_COUNT_MAX } from '../limits.ts';
 import { RETRY_COUNT_MAX, SHUTDOWN_GRACE_MS_DEFAULT, START_MS_DEFAULT } from '../limits.ts';
@@ -30,7 +36,7 @@ export interface Field {
   readonly of?: ScalarKind;
   /** For `word`: each accepted spelling in lower case, and what it means. */
   readonly words?: Readonly<Record<string, string>>;
-  /** For numbers, in milliseconds where it is a span. */
+  /** For numbers, in milliseconds where it is a span; for a secret the number of characters. */
   readonly min?: number;
   readonly max?: number;
   /** Zero is allowed below `min`. */
@@ -154,6 +160,12 @@ export const SETTINGS = {
     default: formatDuration(SHUTDOWN_GRACE_MS_DEFAULT),
     when: 'Raise it when calls that take longer must be able to end before a restart.',
   },
+  drain: {
+    ...SPAN,
+    min: 0,
+    default: '0',
+    when: 'Set it, behind a load balancer, above the time in which that notices a 503 of /readyz: a stop first waits so long with the doors open.',
+  },
   heartbeat: {
     ...SPAN,
     zero: true,
@@ -192,6 +204,13 @@ export const SETTINGS = {
     when: 'Lower it to refuse large uploads.',
   },
   ...SETTING_LIMITS,
+  'cluster.key': {
+    kind: 'secret',
+    min: CLUSTER_KEY_CHARS_MIN,
+    default: 'a key of its own, kept in the state directory',
+    unit: `text of ${CLUSTER_KEY_CHARS_MIN} characters or more, by chance: openssl rand -base64 32`,
+    when: 'Write the same in every instance behind one load balancer: without it none continues the sessions of the others.',
+  },
   'log.file': {
     kind: 'path',
     default: '-',

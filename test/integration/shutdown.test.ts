@@ -231,3 +231,15 @@ verifies('shutdown.grace', 'an answer that a slow client has not taken yet is no
   assert.equal(wire.text().length - wire.text().indexOf('\r\n\r\n') - 4, body.length);
   assert.deepEqual(await app.exited, { code: 0, signal: null });
 });
+
+verifies('shutdown.drain', 'for the time of drain it is not ready and serves all the same', async (t) => {
+  const { app, waiting } = await start(t, '5s\ndrain: 2s');
+  app.signal('SIGTERM');
+  await waitFor(async () => (await send(`${app.url}/readyz`)).status === 503, { what: 'the 503 of /readyz' });
+  const late = call(app.url, 'alice', { requestId: 'late' });
+  await waitFor(() => waiting.has('late'), { what: 'the call at the server' });
+  waiting.get('late')?.writeHead(200, { 'content-type': 'application/json' }).end(RESULT);
+  assert.equal((await late).text(), RESULT);
+  await waitFor(() => refused(app), { what: 'new connections to be refused' });
+  assert.deepEqual(await within(app.exited), { code: 0, signal: null });
+});

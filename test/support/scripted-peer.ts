@@ -200,6 +200,7 @@ export function configOf(
     bodyBytesMax: 1_000_000,
     heartbeatMs: 0,
     shutdownGraceMs: 1_000,
+    drainMs: 0,
     allowedHosts: [],
     allowedOrigins: [],
     trustedProxies: [],
