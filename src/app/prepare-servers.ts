@@ -1,5 +1,7 @@
 /**
  * Making remote servers ready before a configuration comes into force, so that what their files lack is told then.
+ *
+ * Files of certificates are read here, by the pool; the failure is one of the configuration and names no secret.
  */
 import { ProxyError } from '../errors.ts';
 import type { HttpServerConfig } from '../model.ts';

@@ -143,7 +143,11 @@ for (const kind of ['haproxy', 'nginx'] as const) {
       (entries) => entries.filter((entry) => entry['rpc_method'] === 'tools/call').length,
     );
     await client.close();
-    assert.deepEqual(asked.toSorted(), [0, 1, 1], 'the question and its answer, at two instances');
+    assert.deepEqual(
+      asked.toSorted((a, b) => a - b),
+      [0, 1, 1],
+      'the question and its answer, at two instances',
+    );
   });
 
   verifies('instances.spread', `${kind}: told to go by the token, it gives each to one instance`, async (t) => {
@@ -238,7 +242,7 @@ async function killOver(
 /** Exchanges in progress; 0 at an instance that is gone. */
 async function openCount({ dir }: RunningApp): Promise<number> {
   const answer = await askSocket(join(dir, 'admin.sock'), { method: 'GET', target: '/status' });
-  return answer.kind === 'answer' ? Number((answer.body as { open_exchanges: number }).open_exchanges) : 0;
+  return answer.kind === 'answer' ? (answer.body as { open_exchanges: number }).open_exchanges : 0;
 }
 
 interface Done {
@@ -258,7 +262,7 @@ interface Work {
 /** Clients of both eras that ask without a pause. */
 async function startWork(balancer: Balancer): Promise<Work> {
   const done: Done[] = [];
-  let isEnding = false;
+  const ending = new AbortController();
   const clients = await Promise.all([
     legacyClient(balancer, 'alice'),
     legacyClient(balancer, 'carol'),
@@ -267,7 +271,7 @@ async function startWork(balancer: Balancer): Promise<Work> {
   ]);
   const run = async (client: OfficialClient, index: number): Promise<void> => {
     const era = index < 2 ? 'legacy' : 'modern';
-    for (let n = 0; !isEnding; n += 1) {
+    for (let n = 0; !ending.signal.aborted; n += 1) {
       const isCall = n % 2 === 0;
       const startedMs = performance.now();
       // oxlint-disable-next-line no-await-in-loop -- without a pause
@@ -291,7 +295,7 @@ async function startWork(balancer: Balancer): Promise<Work> {
       await waitFor(() => done.length >= wanted, { deadlineMs: 30_000, what: `${count} answers` });
     },
     async end() {
-      isEnding = true;
+      ending.abort();
       await Promise.all(running);
       await Promise.all(clients.map((client) => client.close()));
       return done;

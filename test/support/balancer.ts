@@ -74,8 +74,8 @@ export async function startHaproxy(cleanup: Cleanup, { ports, pieces = [] }: Bal
   const balancer: Balancer = {
     url: `http://127.0.0.1:${port}`,
     async untilUp(wanted) {
-      const up = wanted.map((index) => NAMES[index]).toSorted();
-      const isSo = async (): Promise<boolean> => String((await usable(socket)).toSorted()) === String(up);
+      const up = NAMES.filter((_, index) => wanted.includes(index));
+      const isSo = async (): Promise<boolean> => String(await usable(socket)) === String(up);
       await waitFor(isSo, { deadlineMs: 20_000, what: `HAProxy to use ${up.join(', ')}` });
     },
   };
