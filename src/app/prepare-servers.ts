@@ -1,7 +1,8 @@
 /**
  * Making remote servers ready before a configuration comes into force, so that what their files lack is told then.
  *
- * Files of certificates are read here, by the pool; the failure is one of the configuration and names no secret.
+ * Files of certificates are read here, by the pool; the failure is one of the configuration and names no secret. Letting
+ * go of what is not used any more is the caller's.
  */
 import { ProxyError } from '../errors.ts';
 import type { HttpServerConfig } from '../model.ts';
