@@ -224,7 +224,7 @@ export const ERRORS = {
     rpc: 503,
     retry: 'always',
     outcome: 'upstream_error',
-    help: 'The server is starting, backing off after a crash, or disabled. Try again as `Retry-After` says.',
+    help: 'The server is starting, backing off after a crash, or disabled. Try again as `Retry-After` or `data.retry_after_ms` says.',
   },
   SHUTTING_DOWN: {
     http: 503,

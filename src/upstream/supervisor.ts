@@ -30,6 +30,7 @@ export interface PeerState {
   readonly sinceMs: number;
   readonly era: Era | undefined;
   readonly revision: string | undefined;
+  /** How often it was begun anew, successfully or not. */
   readonly restarts: number;
   readonly lastError: string | undefined;
   readonly lastErrorCode: ErrorCode | undefined;
@@ -182,6 +183,8 @@ class Supervisor implements McpPeer {
   #begin(): Promise<Life> {
     clearTimeout(this.#timer);
     this.#timer = undefined;
+    // Also a start that fails again is one: a command that crashes before it is ready restarts all the time.
+    if (this.#state !== 'idle') this.#restartCount += 1;
     this.#enter('starting');
     this.#starting = this.#beginLife().finally(() => {
       this.#starting = undefined;
@@ -228,7 +231,6 @@ class Supervisor implements McpPeer {
     this.#life = undefined;
     this.#stopping = life.stop().catch(() => undefined);
     const uptimeMs = this.#options.clock.monotonicMs() - this.#begunMs;
-    this.#restartCount += 1;
     // A session that never lasts is a fault like any other, else this would never rest.
     const isSessionLost = error.data?.['sessionLost'] === true && uptimeMs >= RESTART_DELAY_MS_BASE;
     if (!isSessionLost) return this.#onDown(error, uptimeMs);
@@ -273,7 +275,7 @@ class Supervisor implements McpPeer {
     const text = `server ${this.#options.serverName} is down since ${since}: ${this.#lastError ?? 'unknown reason'}`;
     const seconds = Math.max(1, Math.ceil((this.#nextMs - this.#options.clock.monotonicMs()) / 1_000));
     return new ProxyError('UPSTREAM_NOT_READY', text, {
-      data: { retryAfterSeconds: seconds },
+      data: { retry_after_ms: seconds * 1_000 },
       headers: { 'retry-after': String(seconds) },
     });
   }

@@ -137,11 +137,12 @@ test('requests while it is down fail at once, with the time since and the reason
   await made.advance(1_000);
   const outcome = await callOnce(made.peer);
   assert.equal(outcome.kind === 'error' && outcome.code, 503);
+  assert.equal(made.peer.state().restarts, 1, 'a restart that failed is one too');
   assert.match(
     outcome.kind === 'error' ? outcome.message : '',
     /^server s is down since 1970-01-01T00:00:01.000Z: it cra/,
   );
-  assert.equal(outcome.kind === 'error' && (outcome.data as JsonObject)['retryAfterSeconds'], 2);
+  assert.equal(outcome.kind === 'error' && (outcome.data as JsonObject)['retry_after_ms'], 2_000);
 });
 
 test('a session that the server has ended is replaced at once, and the refused request is made again once', async (t) => {
