@@ -24,7 +24,7 @@ export const statusCommand: Command = {
   options: { json: JSON_OPTION, ...SERVICE_OPTIONS },
   positionals: { min: 0, max: 0 },
   notes: [
-    "STATE: ready, starting, idle (not used yet), down, disabled, or relayed (only with the client's own credential).\nACTION is the command to run or the edit to make.",
+    "STATE: ready, starting, idle (not used yet), down, disabled, lacking (users have no credential of their\nown), or relayed (only with the client's own credential). Replicas have rows of their own below their server.\nACTION is the command to run or the edit to make.",
     'Example:\n  mcproxy status --json | jq -r \'.servers[] | select(.state == "down") | .server\'',
     'Exit codes: 0 the service answered, 69 there is none to ask.',
   ],
@@ -49,10 +49,10 @@ export function layOut(body: Readonly<Record<string, unknown>>, nowMs: number): 
   ];
   if (version !== VERSION) lines.push(`This command is mcproxy ${VERSION}: restart the service after an upgrade.`);
   if (Array.isArray(reasons)) lines.push(...reasons.map((reason) => `! ${String(reason)}`));
-  lines.push(`${String(users)} users, ${String(entries)} requests logged`, '');
+  lines.push(`${counted(users, 'user')}, ${counted(entries, 'request')} logged`, '');
   const rows = (Array.isArray(servers) ? servers : []).filter(isObject) as unknown as ServerRow[];
   if (rows.length === 0) return [...lines, 'No servers.'];
-  const cells = rows.map((row) => cellsOf(row, nowMs));
+  const cells = rows.flatMap((row) => [cellsOf(row, nowMs), ...replicaCells(row, nowMs)]);
   lines.push(...table([HEADS, ...cells]));
   for (const { server, user, last_error: reason } of rows) {
     if (reason !== null && reason !== undefined) lines.push('', `${nameOf({ server, user })}: last error: ${reason}`);
@@ -77,10 +77,37 @@ function driftLines(rows: unknown): string[] {
 const HEADS = ['SERVER', 'TRANSPORT', 'REVISION', 'STATE', 'SINCE', 'TOOLS', 'CALLS', 'RESTARTS', 'MEMORY', 'ACTION'];
 
 function cellsOf(row: ServerRow, nowMs: number): string[] {
-  const since = row.since === null ? '-' : spanText(Math.max(0, nowMs - Date.parse(row.since)));
+  const since = sinceText(row.since, nowMs);
   const memory = row.rss_bytes === null ? '-' : `${Math.round(row.rss_bytes / MEBIBYTE)} MiB`;
   const counts = [row.tools ?? '-', row.calls, row.restarts].map(String);
   return [nameOf(row), row.transport, row.revision ?? '-', row.state, since, ...counts, memory, row.action ?? '-'];
+}
+
+/** A row for each replica, under the row of its server. */
+function replicaCells({ transport, replicas = [] }: ServerRow, nowMs: number): string[][] {
+  return replicas.map((one) => {
+    const state = one.resting ? 'resting' : one.state;
+    const { since, calls, restarts } = one;
+    const counts = ['-', calls, restarts].map(String);
+    return [
+      `  replica ${one.replica}`,
+      transport,
+      one.revision ?? '-',
+      state,
+      sinceText(since, nowMs),
+      ...counts,
+      '-',
+      '-',
+    ];
+  });
+}
+
+function sinceText(since: string | null, nowMs: number): string {
+  return since === null ? '-' : spanText(Math.max(0, nowMs - Date.parse(since)));
+}
+
+function counted(count: unknown, noun: string): string {
+  return `${String(count)} ${noun}${count === 1 ? '' : 's'}`;
 }
 
 function nameOf({ server, user }: Pick<ServerRow, 'server' | 'user'>): string {

@@ -102,7 +102,15 @@ test('a passthrough server is relayed, and rows follow the order of the file', (
 });
 
 verifies('cli.status', 'status is a table with one row for each server and the last errors below', () => {
-  const members = [READY, downOf({ server: 'mail', principal: 'alice', last_error: 'refused', pid: null })];
+  const { server: _server, principal: _principal, tools: _tools, last_error_code: _code, ...one } = READY;
+  const replicas = [
+    { ...one, replica: '1', resting: false, lead: true },
+    { ...one, replica: '2', calls: 1, resting: true, lead: false },
+  ];
+  const members = [
+    { ...READY, replicas },
+    downOf({ server: 'mail', principal: 'alice', last_error: 'refused', pid: null }),
+  ];
   const servers = serverRows(configOf([files, mail]), members, () => 7 * 1_048_576);
   const readiness = { ready: false, reasons: ['the log is full'] };
   const body = { version: '0', url: 'http://a', uptime_seconds: 3_700, readiness, servers, users: 1, entries: 2 };
@@ -110,10 +118,15 @@ verifies('cli.status', 'status is a table with one row for each server and the l
   assert.deepEqual(lines[0], 'mcproxy 0 at http://a, up 1h1m, NOT READY');
   assert.match(lines[1] ?? '', /restart the service after an upgrade/);
   assert.equal(lines[2], '! the log is full');
-  const table = lines.filter((line) => /^(?:SERVER|files|mail)/.test(line)).map((line) => line.split(/ {2,}/));
+  const table = lines
+    .filter((line) => /^(?:SERVER|files|mail|  replica|1 user)/.test(line))
+    .map((line) => line.split(/ {2,}/));
   assert.deepEqual(table, [
+    ['1 user, 2 requests logged'],
     ['SERVER', 'TRANSPORT', 'REVISION', 'STATE', 'SINCE', 'TOOLS', 'CALLS', 'RESTARTS', 'MEMORY', 'ACTION'],
     ['files', 'stdio', '2025-11-25', 'ready', '5m', '14', '2', '1', '7 MiB', '-'],
+    ['', 'replica 1', 'stdio', '2025-11-25', 'ready', '5m', '-', '2', '1', '-', '-'],
+    ['', 'replica 2', 'stdio', '2025-11-25', 'resting', '5m', '-', '1', '1', '-', '-'],
     [
       'mail (alice)',
       mail.transport,
