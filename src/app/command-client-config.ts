@@ -98,10 +98,9 @@ export const clientConfigCommand: Command = {
     if (!/^[\x21-\x7e]+$/.test(token)) {
       return usageError(invocation.stderr, '--token is one word of visible ASCII characters');
     }
-    const path = server === undefined ? '/mcp' : `/${server}/mcp`;
     const given = textOption(invocation, 'url');
-    const url = given === undefined ? await configuredUrl(invocation, path) : givenUrl(given, path);
-    if (url === undefined && given === undefined) return EXIT.config;
+    const url = given === undefined ? await configuredUrl(invocation, server) : givenUrl(given, pathOf(server));
+    if (typeof url === 'number') return url;
     if (url === undefined) {
       return usageError(invocation.stderr, '--url is an http:// or https:// URL, such as https://mcp.example.com');
     }
@@ -121,6 +120,10 @@ function unknownClient(invocation: Invocation, asked: string): number {
   return usageError(invocation.stderr, `there is no client "${shown}"${hint}`);
 }
 
+function pathOf(server: string | undefined): string {
+  return server === undefined ? '/mcp' : `/${server}/mcp`;
+}
+
 /** A URL without a path gets the one of the service. */
 function givenUrl(given: string, path: string): string | undefined {
   const url = URL.canParse(given) ? new URL(given) : undefined;
@@ -129,14 +132,20 @@ function givenUrl(given: string, path: string): string | undefined {
   return url.href;
 }
 
-/** The URL by the configuration; undefined after its problems were printed. */
-async function configuredUrl(invocation: Invocation, path: string): Promise<string | undefined> {
+/** The URL by the configuration; an exit code after what is wrong was printed. */
+async function configuredUrl(invocation: Invocation, server: string | undefined): Promise<string | number> {
   const { config, problems } = await loadNamed(invocation);
   if (config === undefined) {
     invocation.stderr.write(problemsText(problems.filter((problem) => problem.severity === 'error')));
-    return undefined;
+    return EXIT.config;
   }
-  return `http://${reachable(config, invocation)}:${config.listen.port}${config.pathPrefix}${path}`;
+  const names = [config, ...config.principals].flatMap(({ servers }) => [...servers.keys()]);
+  if (server !== undefined && !names.includes(server)) {
+    const nearest = findNearest(server, names);
+    const hint = nearest === undefined ? '; mcproxy.yml has none of this name' : `; did you mean "${nearest}"?`;
+    return usageError(invocation.stderr, `there is no server "${server}"${hint}`);
+  }
+  return `http://${reachable(config, invocation)}:${config.listen.port}${config.pathPrefix}${pathOf(server)}`;
 }
 
 /** An address that a client on this machine can connect to. */

@@ -116,6 +116,15 @@ for (const { args, prints } of clients) {
   });
 }
 
+test('client-config knows no server that the configuration has not, and names the nearest', () => {
+  const directory = workplace({ 'mcproxy.yml': BEFORE });
+  const asked = ['client-config', 'claude-code', '--server', 'odl'];
+  const { exitCode, stdout, stderr } = mcproxy(directory, ...asked, '--config', directory);
+  assert.deepEqual([exitCode, stdout], [64, '']);
+  assert.match(stderr, /there is no server "odl"; did you mean "old"\?/);
+  assert.equal(mcproxy(directory, ...asked, '--url', U).exitCode, 0, 'with a URL no file is read');
+});
+
 const headers = { Authorization: 'Bearer TOKEN' };
 const pasted = [
   { client: 'cursor', value: { mcpServers: { mcproxy: { url: U, headers } } } },
