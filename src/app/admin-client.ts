@@ -38,11 +38,12 @@ const NOWHERE = { kind: 'none', text: 'no admin socket is configured', absent: t
 /** Asks the service that the options of the command name: `--socket`, else the configuration, else the default places. */
 export async function askService(invocation: Invocation, question: AdminQuestion): Promise<AdminAnswer> {
   let answer: AdminAnswer = NOWHERE;
-  for (const path of await socketPaths(invocation)) {
+  const { paths, doubt } = await socketPaths(invocation);
+  for (const path of paths) {
     const next = await askSocket(path, question);
     if (next.kind === 'answer') return next;
     // A service that is there and cannot be asked says more than a place where there is none.
-    if (answer.absent) answer = next;
+    if (answer.absent) answer = { ...next, text: doubt + next.text };
   }
   return answer;
 }
@@ -52,10 +53,11 @@ export async function findService(
   invocation: Invocation,
 ): Promise<{ readonly kind: 'found'; readonly path: string } | Extract<AdminAnswer, { kind: 'none' }>> {
   let missing: Extract<AdminAnswer, { kind: 'none' }> = NOWHERE;
-  for (const path of await socketPaths(invocation)) {
+  const { paths, doubt } = await socketPaths(invocation);
+  for (const path of paths) {
     const answer = await askSocket(path, { method: 'GET', target: '/status' });
     if (answer.kind === 'answer') return { kind: 'found', path };
-    if (missing.absent) missing = answer;
+    if (missing.absent) missing = { ...answer, text: doubt + answer.text };
   }
   return missing;
 }
@@ -66,12 +68,23 @@ export function reportNoService(invocation: Invocation, text: string): number {
   return EXIT.unavailable;
 }
 
-async function socketPaths(invocation: Invocation): Promise<readonly string[]> {
+interface SocketPaths {
+  readonly paths: readonly string[];
+  /** Stands before what is said when nobody answers there: why it may be the wrong place. */
+  readonly doubt: string;
+}
+
+async function socketPaths(invocation: Invocation): Promise<SocketPaths> {
   const named = textOption(invocation, 'socket');
-  if (named !== undefined) return [named];
-  const { config } = await loadNamed(invocation);
-  const configured = config?.adminSocket;
-  return configured === undefined ? defaultSocketPaths(invocation.env) : [configured];
+  if (named !== undefined) return { paths: [named], doubt: '' };
+  // A broken file is just when somebody wants to know what still runs.
+  const { config, adminSocket } = await loadNamed(invocation);
+  if (adminSocket !== undefined) return { paths: [adminSocket], doubt: '' };
+  const doubt =
+    config === undefined
+      ? 'the files have problems (`mcproxy check` tells them), and where they put the admin socket cannot be read; '
+      : '';
+  return { paths: defaultSocketPaths(invocation.env), doubt };
 }
 
 /** One question to the socket at `path`. */

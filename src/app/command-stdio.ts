@@ -203,7 +203,8 @@ function sourceOfUrl(invocation: Invocation, url: string): Source | number {
   const first = problems.find(({ severity }) => severity === 'error');
   if (config === undefined) return usageError(invocation.stderr, `${first?.text ?? ''}; ${first?.fix ?? ''}`);
   // Bounded by configuration, of which there is no file.
-  const loaded = { config, problems: [], files: [], digests: new Map(), tokensFile: '', lockFile: '', demo: false };
+  const nothing = { problems: [], files: [], digests: new Map(), adminSocket: undefined, tokensFile: '', lockFile: '' };
+  const loaded = { config, ...nothing, demo: false };
   return { config, serverName: REMOTE_NAME, stateKey: randomBytes(32), load: async () => loaded, files: undefined };
 }
 

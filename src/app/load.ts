@@ -20,6 +20,8 @@ export interface LoadedConfig {
   /** Undefined when there is an error among the problems. */
   readonly config: Config | undefined;
   readonly problems: readonly Problem[];
+  /** Where the files say that the service is asked; known in spite of most errors. */
+  readonly adminSocket: string | undefined;
   /** Absolute paths that were read or looked for, to watch. */
   readonly files: readonly string[];
   /** What each of `files` was when it was read. @see readOperatorFile */
@@ -114,6 +116,7 @@ export async function loadConfig(options: LoadOptions): Promise<LoadedConfig> {
   return {
     config: failed ? undefined : parsed.config,
     problems: demo ? [] : problems,
+    adminSocket: parsed.adminSocket,
     files: [...plan.files.map((file) => file.path), ...secrets.digests.keys()],
     digests,
     tokensFile: plan.files.find((file) => file.role === 'tokens')?.path ?? resolve(TOKENS_NAME),

@@ -57,6 +57,8 @@ export interface ParseResult {
   /** Undefined exactly when one of the problems is an error. */
   readonly config: Config | undefined;
   readonly problems: readonly Problem[];
+  /** Also of a file with errors elsewhere: the service that runs is asked over it what it runs with. */
+  readonly adminSocket: string | undefined;
 }
 
 /** All that is gathered while files are read. */
@@ -120,7 +122,8 @@ export function parseConfig(input: ParseInput): ParseResult {
   judgeSize(config, problemsOfAll);
   if (input.piped !== true) judgeDoor(config, problemsOfAll, sound);
   const problems = desk.problems.list();
-  return { config: desk.problems.errorCount() > 0 ? undefined : freeze(config), problems };
+  const { adminSocket } = config;
+  return { config: desk.problems.errorCount() > 0 ? undefined : freeze(config), problems, adminSocket };
 }
 
 function openFile(desk: Desk, file: SourceFile): Document | undefined {

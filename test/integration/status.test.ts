@@ -7,6 +7,7 @@ import { send } from '../support/http-client.ts';
 import { checkNothingLeft } from '../support/leaks.ts';
 import { runCommand, startApp } from '../support/start-app.ts';
 import { tokenOf } from '../support/users.ts';
+import { writeFiles } from '../support/temp-dir.ts';
 import { verifies } from '../support/verifies.ts';
 import { waitFor } from '../support/wait.ts';
 
@@ -56,6 +57,13 @@ verifies(
     for (const shown of [command.stdout, text.stdout, (await ask('ops')).body.toString()]) {
       assert.doesNotMatch(shown, /hidden/);
     }
+    writeFiles(app.dir, { 'mcproxy.yml': `${FILES['mcproxy.yml']}  wrong: { comand: x }\n` });
+    const meanwhile = await runCommand(['status', '--config', app.dir], { dir: app.dir });
+    assert.equal(meanwhile.code, 0, `a broken file does not hide the service that runs: ${meanwhile.stderr}`);
+    writeFiles(app.dir, { 'mcproxy.yml': 'servers: [' });
+    const unreadable = await runCommand(['status', '--config', app.dir], { dir: app.dir });
+    assert.equal(unreadable.code, 69);
+    assert.match(unreadable.stderr, /the files have problems .*--socket PATH/);
     const entries = app.entries().filter(({ route }) => route === '/status');
     assert.equal(entries.at(-1)?.['principal'], 'ops');
     await app.stop();
