@@ -54,8 +54,11 @@ export function launchStdio(
     child.once('exit', (code, signal) => resolve({ code, signal }));
   });
   cleanup.after(async () => {
+    // A server that reads nothing would not notice that it is alone.
+    const servers = child.exitCode === null && child.signalCode === null ? started.servers() : [];
     child.kill('SIGKILL');
     await exited;
+    for (const pid of servers) endProcess(pid);
     for (const stream of [child.stdin, child.stdout, child.stderr]) stream.destroy();
   });
   const started: StdioProcess = {
@@ -100,6 +103,14 @@ export function untilTools(client: Pick<StdioProcess, 'toolNames'>, servers: rea
     },
     { deadlineMs: 10_000, what: `the tools of ${wanted}` },
   );
+}
+
+function endProcess(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch {
+    // It has noticed.
+  }
 }
 
 function childrenOf(pid: number): number[] {
