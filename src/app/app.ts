@@ -18,6 +18,7 @@ import type { LineWriter } from '../log/ndjson.ts';
 import type { McpEvents } from '../mcp/waist.ts';
 import type { Clock, Config, Entry, Problem } from '../model.ts';
 import { createUpstreamPool, type UpstreamPool } from '../upstream/pool.ts';
+import { settlesWithin } from '../upstream/settles-within.ts';
 import { openGates } from './admit.ts';
 import { beginPiped, isOpenEnded } from './begin.ts';
 import { noticeClockSteps } from './clock-steps.ts';
@@ -34,7 +35,6 @@ import { watchRevocations, type Revocations } from './revoke.ts';
 import { createServe, refusedByLog, type Serve } from './serve.ts';
 import { httpServers, makeSnapshot, type Snapshot } from './snapshot.ts';
 import { openSealing, type Sealing } from './sealing.ts';
-import { settled } from './settled.ts';
 import { stackOf } from './stack.ts';
 import { statusOf } from './status.ts';
 import type { WhyAnswer } from './why.ts';
@@ -370,7 +370,7 @@ class RunningApp implements App {
       if (exchange.streaming && isOpenEnded(exchange)) exchange.stop?.('shutdown');
     }
     const idle = Promise.all([this.#serve.idle(), this.#local.idle()]);
-    await settled(idle, options.graceMs ?? this.config.shutdownGraceMs);
+    await settlesWithin(idle, options.graceMs ?? this.config.shutdownGraceMs);
     this.#local.stop();
     for (const exchange of this.#serve.open) {
       if (exchange.stop !== undefined) exchange.stop(exchange.streaming ? 'shutdown' : 'abort');
@@ -378,10 +378,10 @@ class RunningApp implements App {
     }
     await this.#log.flush();
     // The last bytes of what was just ended leave; a client that does not take them is cut.
-    await settled(this.#serve.idle(), CLIENT_LINGER_MS_MAX);
+    await settlesWithin(this.#serve.idle(), CLIENT_LINGER_MS_MAX);
     this.abort();
     // Exchanges that were cut write their entry when their connection reports itself closed.
-    await settled(this.#serve.idle(), CLIENT_LINGER_MS_MAX);
+    await settlesWithin(this.#serve.idle(), CLIENT_LINGER_MS_MAX);
     await this.#messages.close();
     this.#pool.close();
     await Promise.all([this.#logsClosed, this.#log.close()]);

@@ -15,7 +15,7 @@ import type { StdioConversation } from '../gateway/stdio.ts';
 import { CLIENT_LINGER_MS_MAX, PIPED_STDERR_BYTES_MAX } from '../limits.ts';
 import type { Diag } from '../log/diag.ts';
 import type { Config } from '../model.ts';
-import { settlesWithin } from '../upstream/child.ts';
+import { settlesWithin } from '../upstream/settles-within.ts';
 import { startApp, type App } from './app.ts';
 import { CLOCK } from './clock.ts';
 import { EXIT, FILE_OPTIONS, exitCodeOf, flagOption, listOption, textOption, usageError } from './command.ts';

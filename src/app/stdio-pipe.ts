@@ -12,7 +12,7 @@ import { ProxyError } from '../errors.ts';
 import type { StdioOutput } from '../gateway/stdio.ts';
 import { CLIENT_WRITE_IDLE_MS_MAX, PIPED_OUTPUT_BYTES_MAX, STREAM_QUEUE_BYTES_MAX } from '../limits.ts';
 import { createLineFramer } from '../text/lines.ts';
-import { settlesWithin } from '../upstream/child.ts';
+import { settlesWithin } from '../upstream/settles-within.ts';
 import { deferred } from './signals.ts';
 
 export interface PipeEnd {

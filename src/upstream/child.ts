@@ -24,6 +24,7 @@ import type { StdioServerConfig } from '../model.ts';
 import { childEnvironment } from './child-environment.ts';
 import { spawnFailure } from './child-failure.ts';
 import { createStderrLines } from './child-stderr.ts';
+import { settlesWithin } from './settles-within.ts';
 
 /** How a child ended. The first cause wins: a crash stays one even if somebody calls `stop` a moment later. */
 export interface ChildExit {
@@ -167,18 +168,5 @@ function signalGroup(pid: number, signal: NodeJS.Signals | 0): boolean {
   } catch (error) {
     // EPERM: there are members, but they changed their user.
     return (error as NodeJS.ErrnoException).code === 'EPERM';
-  }
-}
-
-/** Whether the promise settles in the time given; leaves no timer. For a promise that never rejects. */
-export async function settlesWithin(promise: Promise<unknown>, withinMs: number): Promise<boolean> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<false>((resolve) => {
-    timer = setTimeout(resolve, withinMs, false);
-  });
-  try {
-    return await Promise.race([promise.then(() => true as const), late]);
-  } finally {
-    clearTimeout(timer);
   }
 }

@@ -13,7 +13,7 @@ import type { JsonRpcNotification, RpcId } from '../mcp/jsonrpc.ts';
 import type { ChangeEvent, ChannelEvents, McpCall, McpEvents, McpPeer, McpRequest, ServerCard } from '../mcp/waist.ts';
 import type { TaskListen } from '../mcp/waist.ts';
 import type { Timeouts } from '../model.ts';
-import { settlesWithin } from './child.ts';
+import { settlesWithin } from './settles-within.ts';
 import { Conversation, askWithin } from './conversation.ts';
 import type { OnDiag, PeerChannel } from './conversation.ts';
 import { LegacyCalls } from './legacy-calls.ts';

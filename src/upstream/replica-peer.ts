@@ -14,7 +14,7 @@ import { REPLICA_CHECK_MS_MAX, WATCHED_RESOURCE_COUNT_MAX } from '../limits.ts';
 import type { ChangeEvent, McpCall, McpEvents, McpOutcome, McpPeer } from '../mcp/waist.ts';
 import type { JsonObject, McpRequest, ServerCard, TaskListen, TaskListenRequest } from '../mcp/waist.ts';
 import type { Clock, ReplicaStatus } from '../model.ts';
-import { settlesWithin } from './child.ts';
+import { settlesWithin } from './settles-within.ts';
 import { asProxyError } from './conversation.ts';
 import type { OnDiag } from './conversation.ts';
 import { createPeerChanges } from './peer-changes.ts';

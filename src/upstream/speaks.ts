@@ -13,6 +13,7 @@ import type { HttpServerConfig } from '../model.ts';
 import { acceptsInitialize, askDiscover, askSse } from './detect.ts';
 import type { RemoteOptions } from './mcp-http.ts';
 import type { HttpUpstream } from './pool.ts';
+import { settlesWithin } from './settles-within.ts';
 
 /** `modern`: 2026-07-28 by POST; `legacy`: `initialize` by POST; `sse`: an event stream with an `endpoint`. */
 export type Speech = 'modern' | 'legacy' | 'sse';
@@ -100,15 +101,7 @@ async function ask(remote: RemoteOptions, speech: Speech): Promise<boolean | und
 async function soon({ clock }: RemoteOptions, { answer, begunMs }: Flight): Promise<boolean | undefined> {
   const leftMs = begunMs + DETECT_WAIT_MS_MAX - clock.monotonicMs();
   if (leftMs <= 0) return undefined;
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<undefined>((resolve) => {
-    timer = setTimeout(resolve, leftMs, undefined);
-  });
-  try {
-    return await Promise.race([answer, late]);
-  } finally {
-    clearTimeout(timer);
-  }
+  return (await settlesWithin(answer, leftMs)) ? answer : undefined;
 }
 
 /** Asks, at most once at a time. */

@@ -9,7 +9,8 @@
 import { ProxyError } from '../errors.ts';
 import { CHILD_DRAIN_MS_MAX } from '../limits.ts';
 import type { ChannelEvents, MessageChannel } from '../mcp/waist.ts';
-import { settlesWithin, type Child, type ChildExit } from './child.ts';
+import type { Child, ChildExit } from './child.ts';
+import { settlesWithin } from './settles-within.ts';
 import { createStdinQueue } from './stdin-queue.ts';
 import { createStdioReader, type StdioReaderOptions } from './stdio-reader.ts';
 

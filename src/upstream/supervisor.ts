@@ -16,7 +16,7 @@ import type { ChangeEvent, JsonObject, McpCall, McpEvents, McpOutcome, McpPeer, 
 import type { ServerCard, TaskListen, TaskListenRequest } from '../mcp/waist.ts';
 import type { Clock, Era, ReplicaStatus } from '../model.ts';
 import { countCrash, restartDelayMs } from './backoff.ts';
-import { settlesWithin } from './child.ts';
+import { settlesWithin } from './settles-within.ts';
 import { asProxyError } from './conversation.ts';
 import type { OnDiag } from './conversation.ts';
 import type { MortalPeer } from './legacy-peer.ts';
