@@ -1,11 +1,11 @@
 /**
  * What the tests of the remote transports start from: options for a server at a URL, and a conversation that records.
  */
-import { plainExposure } from '../../src/config/exposure.ts';
 import type { HttpServerConfig } from '../../src/model.ts';
 import type { ChannelEvents, JsonObject, MessageChannel } from '../../src/mcp/waist.ts';
 import type { RemoteOptions } from '../../src/upstream/mcp-http.ts';
 import { createUpstreamPool } from '../../src/upstream/pool.ts';
+import { commonSettings } from './server-config.ts';
 import type { Cleanup } from './temp-dir.ts';
 import { waitFor } from './wait.ts';
 
@@ -23,16 +23,8 @@ export async function remoteAt(cleanup: Cleanup, url: string, spec: RemoteSpec =
   const { fields = [], ...config } = spec;
   const server: HttpServerConfig = {
     kind: 'http',
-    name: 'peer',
-    enabled: true,
+    ...commonSettings('peer'),
     timeouts: { connectMs: 2_000, firstByteMs: 10_000, idleMs: 10_000 },
-    retries: 0,
-    exposure: plainExposure('peer'),
-    era: 'auto',
-    share: 'auto',
-    idleMs: undefined,
-    lacks: [],
-    lock: 'off',
     transport: 'auto',
     url,
     otherUrls: [],

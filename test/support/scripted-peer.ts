@@ -4,12 +4,12 @@
  * A scripted peer answers lists from its `offer`, echoes calls unless the test says otherwise, records what it was
  * asked, and tells changes when the test wants it to.
  */
-import { plainExposure } from '../../src/config/exposure.ts';
 import { ProxyError } from '../../src/errors.ts';
 import type { ChangeEvent, JsonObject, McpOutcome, McpRequest } from '../../src/mcp/waist.ts';
 import type { Clock, Config, HttpServerConfig, Principal, ServerConfig, StdioServerConfig } from '../../src/model.ts';
 import type { Peer } from '../../src/gateway/member.ts';
 import { failureOutcome } from '../../src/upstream/peer-outcome.ts';
+import { commonSettings } from './server-config.ts';
 
 export interface Offer {
   tools?: JsonObject[];
@@ -130,16 +130,8 @@ const TIMEOUTS = { connectMs: 1_000, firstByteMs: 1_000, idleMs: 1_000 };
 export function httpServer(name: string, more: Partial<HttpServerConfig> = {}): HttpServerConfig {
   return {
     kind: 'http',
-    name,
-    enabled: true,
+    ...commonSettings(name),
     timeouts: TIMEOUTS,
-    retries: 0,
-    exposure: plainExposure(name),
-    era: 'auto',
-    share: 'auto',
-    idleMs: undefined,
-    lacks: [],
-    lock: 'off',
     transport: 'auto',
     url: `https://${name}.example/mcp`,
     otherUrls: [],
@@ -154,16 +146,8 @@ export function httpServer(name: string, more: Partial<HttpServerConfig> = {}): 
 export function stdioServer(name: string, more: Partial<StdioServerConfig> = {}): StdioServerConfig {
   return {
     kind: 'stdio',
-    name,
-    enabled: true,
+    ...commonSettings(name),
     timeouts: TIMEOUTS,
-    retries: 0,
-    exposure: plainExposure(name),
-    era: 'auto',
-    share: 'auto',
-    idleMs: undefined,
-    lacks: [],
-    lock: 'off',
     transport: 'stdio',
     command: name,
     args: [],

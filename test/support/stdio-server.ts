@@ -4,11 +4,11 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
-import { plainExposure } from '../../src/config/exposure.ts';
 import type { StdioServerConfig } from '../../src/model.ts';
 import type { JsonObject } from '../../src/mcp/waist.ts';
 import { spawnChild, type Child } from '../../src/upstream/child.ts';
 import { openStdioChannel, type StdioChannel } from '../../src/upstream/stdio-channel.ts';
+import { commonSettings } from './server-config.ts';
 import type { Cleanup } from './temp-dir.ts';
 
 const PEERS = fileURLToPath(new URL('../peers/', import.meta.url));
@@ -18,16 +18,8 @@ export function stdioServer(script: string, changes: Partial<StdioServerConfig> 
   return {
     kind: 'stdio',
     transport: 'stdio',
-    name: 'peer',
-    enabled: true,
+    ...commonSettings('peer'),
     timeouts: { connectMs: 5_000, firstByteMs: 5_000, idleMs: 5_000 },
-    retries: 0,
-    exposure: plainExposure('peer'),
-    era: 'auto',
-    share: 'auto',
-    idleMs: undefined,
-    lacks: [],
-    lock: 'off',
     command: process.execPath,
     args: [`${PEERS}${script}`],
     env: [],
