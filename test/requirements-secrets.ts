@@ -11,6 +11,7 @@ const SECRETS = {
   'secrets.files':
     'A file of a secret that is missing, empty, too long or open to everybody is a problem with its place and what to do.',
   'secrets.rotation': 'A file of a secret that changes is in force within a second.',
+  'secrets.upstream-errors': 'The error of a server reaches clients without the secrets that it quotes.',
   'secrets.nowhere': 'No secret of the files, the environment or a server is in any output, whatever fails.',
 } as const;
 

@@ -18,6 +18,7 @@ import type { Diag } from '../log/diag.ts';
 import type { JsonObject } from '../mcp/waist.ts';
 import type { Clock, Config, MemberStatus, Principal } from '../model.ts';
 import { openPeer } from '../upstream/open-peer.ts';
+import { redactedPeer } from '../upstream/redacted-peer.ts';
 import type { UpstreamPool } from '../upstream/pool.ts';
 import { withLocalPrincipal } from './local-principal.ts';
 import type { RoutePart } from './routes.ts';
@@ -92,7 +93,8 @@ export function openMessagePath(options: MessagePathOptions): MessagePath {
     ...(limiter === undefined ? {} : { limiter }),
     openPeer(server) {
       const credential = outgoingCredential(server.kind === 'http' ? server.credential : { type: 'none' }, clock);
-      return openPeer(server, { pool, credential, ambientEnv, clock, onDiag, stopMs });
+      const peer = openPeer(server, { pool, credential, ambientEnv, clock, onDiag, stopMs });
+      return redactedPeer(peer, (text) => diag.redact(text));
     },
   });
   const towardsClients = {

@@ -21,6 +21,8 @@ export interface Diag {
   debug(message: string, data?: Data): void;
   setLevel(level: Level): void;
   setRedactor(redactor: Redactor): void;
+  /** The text without the secrets that no line may show. */
+  redact(text: string): string;
 }
 
 export interface DiagOptions {
@@ -68,6 +70,7 @@ export function openDiag(options: DiagOptions): Diag {
     setRedactor(next) {
       redactor = next;
     },
+    redact: (text) => redactor.text(text),
   };
 
   function log(lineLevel: Level, message: string, data: Data = {}): void {

@@ -100,6 +100,17 @@ interface Collected {
 
 /** Everything that clients may ask, with and without rights, on every path. */
 async function exercise(app: RunningApp, { add }: Collected): Promise<void> {
+  // A crash ends what the careless server says, so that it has to speak first.
+  for (const [method, params] of [
+    ['prompts/list', {}],
+    ['tools/call', { name: 'fails' }],
+  ] as const) {
+    const headers = { authorization: `Bearer ${mark('alice')}`, accept: BOTH };
+    // oxlint-disable-next-line no-await-in-loop
+    const answer = await send(`${app.url}/careless/mcp`, { headers, body: request(1, method, params) });
+    assert.match(answer.text(), /KEY.*\[redacted\]/, method);
+    add(`a careless ${method}`, answer.text());
+  }
   const servers = ['up', 'variable', 'basic', 'header', 'refused', 'gone', 'tls', 'careless', 'missing'];
   const paths = ['/mcp', ...servers.map((server) => `/${server}/mcp`)];
   const tokens = [mark('alice'), mark('file-bob'), mark('unknown'), `${mark('alice')}x`];
