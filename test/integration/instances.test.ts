@@ -18,6 +18,7 @@ import {
   type Piece,
 } from '../support/balancer.ts';
 import { modernBody, modernHeaders } from '../support/downstream-clients.ts';
+import { holdSocket } from '../support/held-socket.ts';
 import { send, type Answer } from '../support/http-client.ts';
 import { checkNothingLeft } from '../support/leaks.ts';
 import { settingsFile, usersFile } from '../support/message-app.ts';
@@ -46,7 +47,7 @@ const STICKY = {
   nginx: [['#hash', 'hash']],
 } as const;
 
-function startInstance(again: { dir?: string; port?: number } = {}): Promise<RunningApp> {
+function startInstance(again: { dir?: string; port?: number; descriptor?: number } = {}): Promise<RunningApp> {
   const more = 'trusted_proxies: [127.0.0.1]\ndrain: 2s\ncluster: { key: "${CLUSTER_KEY}" }\n';
   const servers = { both: `{ url: "${fixture.url}" }`, held: `{ url: "${holding.url}/mcp", era: modern }` };
   return startApp(
@@ -59,6 +60,7 @@ function startInstance(again: { dir?: string; port?: number } = {}): Promise<Run
       env: { CLUSTER_KEY: KEY },
       args: again.port === undefined ? [] : ['--port', String(again.port)],
       ...(again.dir === undefined ? {} : { dir: again.dir }),
+      descriptor: again.descriptor,
     },
   );
 }
@@ -197,7 +199,7 @@ for (const kind of ['haproxy', 'nginx'] as const) {
   });
 }
 
-verifies('instances.rolling-restart', 'restarting one after the other loses nothing', async (t) => {
+verifies('instances.rolling-restart', 'haproxy: restarting one after the other loses nothing', async (t) => {
   const balancer = await startBalancer(t, 'haproxy');
   if (balancer === undefined) return;
   const work = await startWork(balancer);
@@ -215,6 +217,29 @@ verifies('instances.rolling-restart', 'restarting one after the other loses noth
   const failed = done.filter(({ error }) => error !== undefined);
   assert.deepEqual(failed, []);
 });
+
+verifies(
+  'instances.rolling-restart',
+  'nginx: restarting one after the other loses nothing where the service manager holds the socket',
+  async (t) => {
+    const reason = missing('nginx');
+    if (reason !== undefined) return t.skip(reason);
+    const sockets = [holdSocket(t), holdSocket(t), holdSocket(t)];
+    const own = await Promise.all(sockets.map(({ descriptor }) => startInstance({ descriptor })));
+    const balancer = await startNginx(t, { ports: sockets.map(({ port }) => port) });
+    const work = await startWork(balancer);
+    for (const [index, app] of own.entries()) {
+      /* oxlint-disable no-await-in-loop -- one after the other */
+      app.signal('SIGTERM');
+      assert.deepEqual(await app.exited, { code: 0, signal: null });
+      await startInstance({ dir: app.dir, descriptor: sockets[index]?.descriptor ?? 0 });
+      await work.more(40);
+      /* oxlint-enable no-await-in-loop */
+    }
+    const failed = (await work.end()).filter(({ error }) => error !== undefined);
+    assert.deepEqual(failed, []);
+  },
+);
 
 /** Asks the server that answers nothing by itself, and kills the instance that asks it. */
 async function killOver(

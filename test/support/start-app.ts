@@ -32,6 +32,8 @@ export interface StartOptions {
   readonly bare?: boolean;
   /** Arguments of `node` before the program `source` or `bundle`. */
   readonly nodeArgs?: readonly string[];
+  /** A listening socket that is passed on as a service manager does (sd_listen_fds(3)). */
+  readonly descriptor?: number | undefined;
 }
 
 export interface Exit {
@@ -144,10 +146,14 @@ interface Run {
 }
 
 function launch(args: readonly string[], options: StartOptions): Run {
-  const [file = '', ...program] = commandOf(options);
+  const { descriptor } = options;
+  // The shell becomes the program, so that its own id is that of the program.
+  const passing = descriptor === undefined ? [] : ['sh', '-c', 'LISTEN_PID=$$ LISTEN_FDS=1 exec "$@"', 'sh'];
+  const [file = '', ...program] = [...passing, ...commandOf(options)];
   const cwd = options.dir ?? ROOT;
   const env = { PATH: process.env['PATH'] ?? '', HOME: cwd, ...options.env };
-  const child = spawn(file, [...program, ...args], { cwd, env, stdio: 'pipe' });
+  const stdio = ['pipe', 'pipe', 'pipe', ...(descriptor === undefined ? [] : [descriptor])] as ['pipe', 'pipe', 'pipe'];
+  const child = spawn(file, [...program, ...args], { cwd, env, stdio });
   const exited = new Promise<Exit>((resolve, reject) => {
     child.once('error', reject);
     child.once('close', (code, signal) => resolve({ code, signal }));
