@@ -35,3 +35,7 @@ export const CONTROL_MS_MAX = 10 * SECOND;
 export const CONTROL_BYTES_MAX = 256 * KIB;
 /** `cluster.key`: as 24 random bytes in base64. */
 export const CLUSTER_KEY_CHARS_MIN = 32;
+/** Values of one claim of an access token that may name roles or servers; a token with more is refused. */
+export const CLAIM_VALUE_COUNT_MAX = 256;
+/** Sets of roles and servers of access tokens that are put together; beyond it the oldest is again. */
+export const CLAIMED_RIGHTS_COUNT_MAX = 1_000;

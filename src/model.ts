@@ -5,8 +5,10 @@
  * line of the access log. All are frozen after `config/parse` made them and live as long as the Snapshot that holds them.
  */
 import type { ErrorCode, Outcome } from './errors.ts';
+import type { AccessConfig, AccessFilter, FilePlace, LimitsConfig, LimitsSaid } from './model-access.ts';
 import type { OutgoingRequest, SigningScheme } from './model-signing.ts';
 
+export type * from './model-access.ts';
 export type { OutgoingRequest, SigningScheme } from './model-signing.ts';
 
 /** MCP's own terms: legacy ≤ 2025-11-25 (initialize), modern ≥ 2026-07-28 (per-request metadata). */
@@ -80,65 +82,6 @@ export interface ExposureConfig {
   readonly rename: readonly (readonly [own: string, shown: string])[];
   readonly describe: readonly (readonly [own: string, text: string])[];
   readonly arguments: readonly ArgumentRule[];
-}
-
-/** Where something stands in the operator's files. */
-export interface FilePlace {
-  readonly file: string;
-  /** 1-based. */
-  readonly line: number;
-  readonly column: number;
-}
-
-/** One pattern of the access rules, with what `why` says about it. */
-export interface AccessRule {
-  /** With `*` and `?`, without the `!` of a rule that denies. */
-  readonly pattern: string;
-  /** Whose rule it is: `user alice`, `role support`. */
-  readonly from: string;
-  readonly at: FilePlace | undefined;
-}
-
-export interface AccessFilter {
-  /** Undefined: all that is not denied. */
-  readonly allow: readonly AccessRule[] | undefined;
-  /** Wins over `allow`. */
-  readonly deny: readonly AccessRule[];
-}
-
-/** What a principal may use, from their own rules and those of their roles together; undefined: no rule. */
-export interface AccessConfig {
-  /** Over the names of servers. Applied already to `Principal.servers`; here to say why. */
-  readonly servers: AccessFilter;
-  /** Over names as in the merged catalog: `server__tool`. */
-  readonly tools: AccessFilter | undefined;
-  readonly prompts: AccessFilter | undefined;
-  /** Over URIs, and over the texts of URI templates, as the servers have them. */
-  readonly resources: AccessFilter | undefined;
-}
-
-/** So many in so much time; undefined: no limit. */
-export interface Rate {
-  readonly count: number;
-  readonly perMs: number;
-}
-
-export interface Limit {
-  readonly rate: Rate | undefined;
-  /** How many may come at once after a pause. */
-  readonly burst: number | undefined;
-  /** Calls in progress at once; undefined: no limit. */
-  readonly concurrent: number | undefined;
-}
-
-/** A limit that all tools share whose names match the pattern. */
-export interface ToolLimit extends Limit {
-  readonly pattern: string;
-}
-
-export interface LimitsConfig extends Limit {
-  /** The first pattern that matches counts. */
-  readonly tools: readonly ToolLimit[];
 }
 
 /** What a token has besides its digest. */
@@ -230,6 +173,29 @@ export interface Principal {
   readonly limits?: LimitsConfig;
 }
 
+/** What a role allows, for who gets it by a claim: each list undefined where the role says nothing. */
+export interface RoleConfig {
+  readonly servers: AccessFilter | undefined;
+  readonly tools: AccessFilter | undefined;
+  readonly prompts: AccessFilter | undefined;
+  readonly resources: AccessFilter | undefined;
+  /** Servers that are its own, or that it says something special of. */
+  readonly own: ReadonlyMap<string, ServerConfig>;
+  readonly limits: LimitsSaid;
+}
+
+/** What claims of an access token give to users who are in no file. */
+export interface ClaimsConfig {
+  /** The claim that names roles, or a path to it; undefined: none does. */
+  readonly role: string | undefined;
+  /** The claim that names servers. */
+  readonly servers: string | undefined;
+  /** The value of the role claim that makes an administrator; undefined: none does. */
+  readonly adminRole: string | undefined;
+  /** Every role of the files, by name; empty without a role claim. */
+  readonly roles: ReadonlyMap<string, RoleConfig>;
+}
+
 /** Access tokens of an authorization server, let in besides the tokens of the files (RFC 9068, RFC 7662). */
 export interface OAuthConfig {
   /** Exactly as its tokens and its metadata name it; undefined: clients are not told where to log in. */
@@ -247,8 +213,9 @@ export interface OAuthConfig {
   readonly userClaim: string;
   /** The authorization server is in the own network. */
   readonly allowPrivate: boolean;
-  /** What users may use who are in no file; empty: they are refused. */
+  /** What all users may use who are in no file, whatever their claims say. */
   readonly servers: ReadonlyMap<string, ServerConfig>;
+  readonly claims: ClaimsConfig;
 }
 
 export type LogParams = 'none' | 'keys' | 'full';

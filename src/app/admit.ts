@@ -5,6 +5,7 @@
  * hears of a token that lets nobody in is the same in every case; the entry and a diag line say what was wrong.
  */
 import { challenge, denial, type Authenticated, type AuthResult } from '../auth/authenticate.ts';
+import { nameOf } from '../auth/unlisted.ts';
 import { ProxyError } from '../errors.ts';
 import { recordFailure, type Exchange } from '../http/exchange.ts';
 import { createFailedLogins, type FailedLogins } from '../http/failed-logins.ts';
@@ -73,8 +74,9 @@ function judge(what: Admission, result: AuthResult): Authenticated {
   const passthrough = passthroughAt(what);
   if (result.kind === 'known') {
     const { principal, tokenDigest } = result.by;
-    entry.principal = principal.id;
+    entry.principal = nameOf(principal.id);
     exchange.tokenDigest = tokenDigest;
+    exchange.principalId = principal.id;
     refuseOwnToken(principal, route, tokenDigest);
     if (result.by.endsMs !== undefined) endInTime(exchange, result.by.endsMs, options.clock);
     if (principal.limits?.rate !== undefined) options.limiter.enter(userCharges(principal));

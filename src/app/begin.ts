@@ -41,6 +41,7 @@ export function beginExchange(request: IncomingMessage, response: ServerResponse
     query: '',
     body: undefined,
     tokenDigest: null,
+    principalId: null,
     streaming: false,
     stop: undefined,
     commit: makeCommit(entry, options),

@@ -13,6 +13,7 @@ import { DISCOVERY_ELSEWHERE, isDiscoveryProbe, NO_DISCOVERY } from '../admin/we
 import type { Authenticated } from '../auth/authenticate.ts';
 import { outgoingCredential, requireCredential } from '../auth/credentials.ts';
 import type { Sealer } from '../auth/seal.ts';
+import { nameOf } from '../auth/unlisted.ts';
 import { ProxyError } from '../errors.ts';
 import { callCharges, needsMessages } from '../gateway/charges.ts';
 import { clientIp } from '../http/client-ip.ts';
@@ -249,7 +250,7 @@ function sendHealth(
   if (found !== undefined && !isOpen) noteFailedLogin(exchange, found, here.options);
   const by = found?.kind === 'known' ? found.by : undefined;
   const servers = by && [...by.principal.servers.keys()];
-  if (by !== undefined) exchange.entry.principal = by.principal.id;
+  if (by !== undefined) exchange.entry.principal = nameOf(by.principal.id);
   const reply = healthReply(route.path, here.options.readiness(), servers);
   sendJson(exchange, reply.status, { body: reply.body });
 }

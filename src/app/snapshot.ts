@@ -5,14 +5,15 @@
  * and whatever else has to be closed are not part of it.
  */
 import { createTokenVerifier, type TokenVerifier } from '../auth/access-token.ts';
-import { currentPrincipal, makeAuthenticator, type Authenticator } from '../auth/authenticate.ts';
+import { makeAuthenticator, type Authenticator } from '../auth/authenticate.ts';
+import { currentPrincipal } from '../auth/unlisted.ts';
 import { verifiesSame } from '../config/oauth.ts';
 import { makeTrustedProxies, type TrustedProxies } from '../http/client-ip.ts';
 import type { Exchange } from '../http/exchange.ts';
 import type { GuardPolicy } from '../http/guard.ts';
 import type { Diag } from '../log/diag.ts';
 import { makeRedactor, type Redactor } from '../log/redact.ts';
-import type { Clock, Config, HttpServerConfig } from '../model.ts';
+import type { Clock, Config, HttpServerConfig, RoleConfig } from '../model.ts';
 import { requestControl } from '../upstream/control.ts';
 
 export interface Snapshot {
@@ -45,6 +46,8 @@ export function makeSnapshot(config: Config, { clock, diag }: SnapshotOptions, b
     authenticator: makeAuthenticator(config, {
       verifier,
       nowMs: () => clock.wallMs(),
+      onStrange: (subject, names) =>
+        diag.debug('an access token names roles or servers that are not there', { subject, ...names }),
       makeNetworks(blocks) {
         const networks = makeTrustedProxies(blocks);
         return (ip) => networks?.trusts(ip) ?? false;
@@ -66,16 +69,21 @@ export function makeSnapshot(config: Config, { clock, diag }: SnapshotOptions, b
 /** Every HTTP server as somebody sees it, shared or a user's own. */
 export function* httpServers(config: Config): Generator<HttpServerConfig> {
   for (const server of config.servers.values()) if (server.kind === 'http') yield server;
-  for (const principal of config.principals) {
-    for (const server of principal.servers.values()) if (server.kind === 'http') yield server;
-  }
+  const own = [...config.principals.map(({ servers }) => servers), ...rolesOf(config).map((role) => role.own)];
+  for (const servers of own) for (const server of servers.values()) if (server.kind === 'http') yield server;
+}
+
+function rolesOf({ oauth }: Config): RoleConfig[] {
+  return [...(oauth?.claims.roles.values() ?? [])];
 }
 
 /** Whether the token that let the exchange in would not do so now. */
-export function isRevoked({ entry, tokenDigest }: Exchange, { authenticator, config }: Snapshot): boolean {
-  const { principal, upstream, clientIp } = entry;
+export function isRevoked(exchange: Exchange, { authenticator, config }: Snapshot): boolean {
+  const { tokenDigest, principalId } = exchange;
+  const { principal, upstream, clientIp } = exchange.entry;
   if (principal === null) return false;
-  if (tokenDigest !== null) return !authenticator.stillValid({ tokenDigest, principalId: principal, clientIp });
+  if (tokenDigest !== null)
+    return !authenticator.stillValid({ tokenDigest, principalId: principalId ?? principal, clientIp });
   // Without a token of ours only a passthrough server lets anybody in.
   const server = config.servers.get(upstream ?? '');
   return server?.kind === 'http' && server.credential.type !== 'passthrough';
@@ -94,9 +102,7 @@ export function nextExpiryMs({ principals }: Config, nowMs: number): number | un
 }
 
 /** Whether the server of the exchange is still there for its principal. */
-export function hasServer({ entry }: Exchange, { config }: Snapshot): boolean {
+export function hasServer({ entry, principalId }: Exchange, { config }: Snapshot): boolean {
   if (entry.upstream === null) return true;
-  return (
-    (currentPrincipal(config, entry.principal ?? '')?.servers ?? config.servers).get(entry.upstream)?.enabled === true
-  );
+  return (currentPrincipal(config, principalId ?? '')?.servers ?? config.servers).get(entry.upstream)?.enabled === true;
 }

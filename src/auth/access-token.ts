@@ -8,16 +8,22 @@
  */
 import { ProxyError } from '../errors.ts';
 import { ACCESS_TOKEN_COUNT_MAX, INTROSPECTED_STREAM_MS_MAX, INTROSPECTION_MS_MAX, JWT_LEEWAY_MS } from '../limits.ts';
+import { isServerName } from '../config/server-name.ts';
+import { mayBeRole } from '../config/users.ts';
 import type { Config, OAuthConfig } from '../model.ts';
+import { namesIn } from './claims.ts';
 import { createIntrospection } from './introspect.ts';
 import { createKeySource, type IssuerDoor } from './jwks.ts';
 import { checkClaims, looksLikeJwt, readClaims, verifyJws, type JwtClaims, type VerificationKey } from './jwt.ts';
+import type { Named } from './unlisted.ts';
 
 /** What a good token says. */
 export interface Grant {
   /** The value of the claim that names the user; undefined when it is no text. */
   readonly subject: string | undefined;
   readonly scopes: readonly string[];
+  /** What the claims for roles and servers name; whether there are such is decided by whoever lets in. */
+  readonly named: Named;
   /** Wall time, leeway included. */
   readonly endsMs: number;
 }
@@ -161,9 +167,13 @@ function judgeClaims(config: Config, oauth: OAuthConfig, clock: IssuerDoor['cloc
     // Whoever stole it has not the key (RFC 8705 §3, RFC 9449 §7.1); we do not ask for it.
     if (claims['cnf'] !== undefined) return bad('it is bound to a key (cnf), which a bearer token does not prove');
     const subject = claims[oauth.userClaim];
+    const roles = namesIn(claims, oauth.claims.role, (text) => mayBeRole(text) || text === oauth.claims.adminRole);
+    const servers = namesIn(claims, oauth.claims.servers, isServerName);
+    if (roles === undefined || servers === undefined) return bad('it names more roles or servers than are read');
     const grant = {
       subject: typeof subject === 'string' ? subject : undefined,
       scopes: scopesOf(claims),
+      named: { roles, servers },
       endsMs: Number(exp) * 1_000 + JWT_LEEWAY_MS,
     };
     return { kind: 'good', grant };

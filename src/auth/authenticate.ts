@@ -6,7 +6,7 @@
  * then compared in constant time. Tokens are at least as strong as the operator made them; ours have 256 bits. Every
  * token that lets nobody in gets one answer, also one that is known and out of its terms; what was wrong with it is for
  * the log. What is in no file may be an access token of an authorization server (`access-token`): the user that it names
- * has the rights of that user in the files, or what the configuration allows to all others, or none.
+ * has the rights of that user in the files, whatever else it claims, or those of `unlisted`, or none.
  */
 import { hash, timingSafeEqual } from 'node:crypto';
 
@@ -15,7 +15,8 @@ import { USER_NAME_CHARS_MAX } from '../limits.ts';
 import type { Config, Principal, TokenTerms } from '../model.ts';
 import { parseBearer } from '../text/headers.ts';
 import { formatInstant } from '../text/instant.ts';
-import type { TokenVerdict, TokenVerifier } from './access-token.ts';
+import type { Grant, TokenVerdict, TokenVerifier } from './access-token.ts';
+import { currentPrincipal, strangeNames, unlistedId, type Named } from './unlisted.ts';
 
 export interface Authenticated {
   readonly principal: Principal;
@@ -64,6 +65,8 @@ export interface AuthenticatorOptions {
   nowMs(): number;
   /** Tells whether an address is in one of the CIDR blocks. */
   makeNetworks(blocks: readonly string[]): (ip: string) => boolean;
+  /** A token of somebody in no file names roles or servers that are not there; once for each token. */
+  onStrange?(subject: string, names: Named): void;
   /** Undefined: there are no access tokens. */
   readonly verifier?: TokenVerifier | undefined;
 }
@@ -90,6 +93,13 @@ export function makeAuthenticator(config: Config, options: AuthenticatorOptions)
   const byId = new Map(config.principals.map((principal) => [principal.id, principal])); // Bounded by configuration.
   const { userLimits } = config;
   const { verifier } = options;
+  const told = new WeakSet<Grant>();
+  const tellStrange = (verdict: TokenVerdict): void => {
+    if (verdict.kind !== 'good' || told.has(verdict.grant) || byId.has(verdict.grant.subject ?? '')) return;
+    told.add(verdict.grant);
+    const names = strangeNames(config, verdict.grant.named);
+    if (names.roles.length + names.servers.length > 0) options.onStrange?.(verdict.grant.subject ?? '', names);
+  };
   const anonymous: Principal | undefined =
     config.auth === 'none'
       ? {
@@ -112,7 +122,10 @@ export function makeAuthenticator(config: Config, options: AuthenticatorOptions)
       if (found === undefined || !timingSafeEqual(found.digest, Buffer.from(tokenDigest, 'hex'))) {
         if (verifier?.concerns(bearer.token, elsewhere) !== true) return { kind: 'unknown', tokenDigest };
         const verdict = verifier.verify({ text: bearer.token, digest: tokenDigest });
-        const admit = (what: TokenVerdict): AuthResult => judge(what, { config, byId, tokenDigest });
+        const admit = (what: TokenVerdict): AuthResult => {
+          tellStrange(what);
+          return judge(what, { config, byId, tokenDigest });
+        };
         return verdict instanceof Promise ? verdict.then(admit) : admit(verdict);
       }
       const why = findFault(found, options.nowMs(), clientIp);
@@ -158,27 +171,14 @@ function judge(verdict: TokenVerdict, { config, byId, tokenDigest }: Judging): A
   const missing = config.oauth?.scopes.filter((scope) => !grant.scopes.includes(scope)) ?? [];
   if (missing.length > 0)
     return { kind: 'denied', lacks: 'scope', reason: `the access token has not the scope ${missing.join(' ')}` };
-  const principal = byId.get(grant.subject ?? '') ?? currentPrincipal(config, `${UNLISTED}${grant.subject ?? ''}`);
+  const id = unlistedId(config, grant.subject ?? '', grant.named);
+  const principal = byId.get(grant.subject ?? '') ?? (id === undefined ? undefined : currentPrincipal(config, id));
   if (principal !== undefined) return { kind: 'known', by: { principal, tokenDigest, endsMs: grant.endsMs } };
   const reason =
     grant.subject === undefined
       ? `the access token has no text as ${config.oauth?.userClaim ?? 'sub'}`
-      : `the access token is of ${JSON.stringify(grant.subject.slice(0, USER_NAME_CHARS_MAX))}, who is no user here`;
+      : `the access token is of ${JSON.stringify(grant.subject.slice(0, USER_NAME_CHARS_MAX))}, who is no user here and has nothing by a claim`;
   return { kind: 'denied', lacks: 'user', reason };
-}
-
-/** No name of the files has a colon, so that nobody is taken for somebody else. */
-const UNLISTED = 'oauth:';
-
-/** What an issuer may call somebody: it stands in the log and in names that are derived from it. */
-const SUBJECT = /^[\x21-\x7e]{1,255}$/;
-
-/** Who has this id as the configuration is now; undefined when it lets nobody of that id in. */
-export function currentPrincipal({ principals, oauth, userLimits }: Config, id: string): Principal | undefined {
-  if (!id.startsWith(UNLISTED)) return principals.find((principal) => principal.id === id);
-  if (oauth === undefined || oauth.servers.size === 0 || !SUBJECT.test(id.slice(UNLISTED.length))) return undefined;
-  const limits = userLimits === undefined ? {} : { limits: userLimits };
-  return { id, role: 'user', tokenDigests: [], servers: oauth.servers, ...limits };
 }
 
 const REALM = 'mcproxy';

@@ -193,6 +193,7 @@ function settingsOf(config: Config): Record<string, unknown> {
     path_prefix: config.pathPrefix,
     public_url: config.publicUrl,
     auth: [config.auth, oauthOf(config)],
+    roles: rolesOf(config),
     allowed_hosts: config.allowedHosts,
     allowed_origins: config.allowedOrigins,
     trusted_proxies: config.trustedProxies,
@@ -210,6 +211,15 @@ function settingsOf(config: Config): Record<string, unknown> {
     'admin.socket': config.adminSocket,
     'mcproxy.lock': [...config.toolLock].map(([server, tools]) => [server, [...tools]]),
   };
+}
+
+/** Of who gets them by a claim; what a role means for users of the files is told for each of them. */
+function rolesOf({ oauth, servers }: Config): unknown {
+  return [...(oauth?.claims.roles ?? [])].map(([name, { own, ...role }]) => {
+    const lists = [role.servers, role.tools, role.prompts, role.resources].map((filter) => filter && rulesText(filter));
+    const special = [...own.values()].filter((server) => server !== servers.get(server.name)).map(partsOf);
+    return [name, lists, role.limits, special];
+  });
 }
 
 /** Only compared, never shown. */

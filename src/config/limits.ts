@@ -5,21 +5,12 @@
  * the settings say. Limits of tools are kept in that order too, because the first pattern that matches counts. What is
  * counted, and for whom, is decided where limits are enforced.
  */
-import type { Limit, LimitsConfig, Rate, ServerConfig, ToolLimit } from '../model.ts';
+import type { Limit, LimitsConfig, LimitsSaid, Rate, ServerConfig, ToolLimit } from '../model.ts';
 import { decodeMap, type Found } from './decode.ts';
 import { READERS } from './kinds.ts';
 import type { Reading } from './reading.ts';
 import { TOOL_LIMIT } from './schema-limits.ts';
 import type { YamlNode } from '../text/yaml.ts';
-
-/** What is not written is undefined. */
-export interface LimitsSaid {
-  readonly rate: Rate | 'off' | undefined;
-  readonly burst: number | undefined;
-  /** 0: no limit. */
-  readonly concurrent: number | undefined;
-  readonly tools: readonly ToolLimit[];
-}
 
 export const NO_LIMITS_SAID: LimitsSaid = { rate: undefined, burst: undefined, concurrent: undefined, tools: [] };
 

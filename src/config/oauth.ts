@@ -5,7 +5,7 @@
  * follows from `public_url`; without that the address of the service is known only where it is a loopback address, for
  * there no other Host gets past the guard. Source: RFC 9728 §2, RFC 8707 §2, MCP 2026-07-28 authorization.
  */
-import type { Config, OAuthConfig, ServerConfig } from '../model.ts';
+import type { ClaimsConfig, Config, OAuthConfig, RoleConfig, ServerConfig } from '../model.ts';
 import type { Values } from './decode.ts';
 import { showName, type FileProblems } from './problems.ts';
 import type { SETTINGS } from './schema.ts';
@@ -17,17 +17,19 @@ export interface OAuthSaid {
   readonly publicUrl: string | undefined;
 }
 
+/** What the block is judged against. */
+interface Known {
+  readonly servers: ReadonlyMap<string, ServerConfig>;
+  readonly roles: ReadonlyMap<string, RoleConfig>;
+}
+
 /** Whether users may come in without a token of their own in the files. */
 export function hasIssuer(settings: Settings): boolean {
   return settings['auth.jwt.issuer'] !== undefined || settings['auth.introspection.url'] !== undefined;
 }
 
 /** Reports to `problems` what is missing or contradicts itself. */
-export function decodeOAuth(
-  settings: Settings,
-  servers: ReadonlyMap<string, ServerConfig>,
-  problems: FileProblems,
-): OAuthSaid {
+export function decodeOAuth(settings: Settings, known: Known, problems: FileProblems): OAuthSaid {
   const publicUrl = publicUrlOf(settings, problems);
   const refuse = (text: string, fix: string): void => problems.error(undefined, { text, fix });
   const started = Object.keys(settings).filter((name) => name.startsWith('auth.'));
@@ -61,7 +63,8 @@ export function decodeOAuth(
       scopes,
       userClaim: settings['auth.user_claim'] ?? 'sub',
       allowPrivate,
-      servers: serversOf(settings, servers, refuse),
+      servers: serversOf(settings, known.servers, refuse),
+      claims: claimsOf(settings, known.roles, { refuse, problems }),
     },
   };
 }
@@ -119,6 +122,29 @@ function serversOf(
   return found;
 }
 
+function claimsOf(
+  settings: Settings,
+  roles: ReadonlyMap<string, RoleConfig>,
+  { refuse, problems }: { refuse: Refuse; problems: FileProblems },
+): ClaimsConfig {
+  const role = settings['auth.role_claim'];
+  const adminRole = settings['auth.admin_role'];
+  if (adminRole !== undefined && role === undefined)
+    refuse('"admin_role" is a value of a claim that is not named', 'write "role_claim" beside it, or delete it');
+  if (role !== undefined && roles.size === 0 && adminRole === undefined)
+    problems.warning(undefined, {
+      text: 'the claim of "role_claim" gives nothing: there are no roles',
+      fix: 'define them under "roles" of tokens.yml',
+    });
+  const isNamed = role !== undefined;
+  return { role, adminRole, servers: settings['auth.servers_claim'], roles: isNamed ? roles : new Map() };
+}
+
+/** Whether somebody may come in who is no user of the files. */
+export function admitsUnlisted({ servers, claims }: OAuthConfig): boolean {
+  return servers.size > 0 || claims.role !== undefined || claims.servers !== undefined;
+}
+
 /** Whether what was verified by one is verified by the other. */
 export function verifiesSame(a: Config, b: Config): boolean {
   return keyOf(a) === keyOf(b);
@@ -126,5 +152,6 @@ export function verifiesSame(a: Config, b: Config): boolean {
 
 function keyOf({ oauth, publicUrl }: Config): string {
   const secret = oauth?.introspection?.clientSecret.reveal();
-  return JSON.stringify([publicUrl, { ...oauth, servers: undefined, scopes: undefined }, secret]);
+  const claims = [oauth?.claims.role, oauth?.claims.servers, oauth?.claims.adminRole];
+  return JSON.stringify([publicUrl, { ...oauth, servers: undefined, scopes: undefined, claims }, secret]);
 }

@@ -15,7 +15,7 @@ import { own } from './decode.ts';
 import { applyEnvironment, readApiKeys, type Overrides, type Settings } from './environment.ts';
 import { decodeToolLimits } from './limits.ts';
 import { digestsOf, readLockFile } from './lock-file.ts';
-import { decodeOAuth, type OAuthSaid } from './oauth.ts';
+import { admitsUnlisted, decodeOAuth, type OAuthSaid } from './oauth.ts';
 import { collectProblems, shownName, showName, type FileProblems, type ProblemList } from './problems.ts';
 import {
   collectSecrets,
@@ -27,7 +27,7 @@ import {
 } from './reading.ts';
 import { decodeServer, resolveServer } from './servers.ts';
 import { classifyTokens, KNOWN_KEYS, readConfigFile, readTokensFile, type ServerEntry } from './spellings.ts';
-import { ANONYMOUS, decodeRoles, decodeUsers, defaultLimits, plainUser, resolveUsers } from './users.ts';
+import { ANONYMOUS, decodeRoles, decodeUsers, defaultLimits, plainUser, resolveRoles, resolveUsers } from './users.ts';
 import type { Known, RoleDraft, UserDraft } from './users.ts';
 import { readWhitelist, resolveWhitelists, type Whitelist } from './whitelist.ts';
 
@@ -115,7 +115,7 @@ export function parseConfig(input: ParseInput): ParseResult {
   const users = withApiKeys(desk, known, makeReading(desk, { path: 'environment', text: '' }, outsideProblems));
   const principals = resolveUsers(users, known);
   const problemsOfAll = documents[0]?.reading.problems ?? outsideProblems;
-  const said = decodeOAuth(settings, known.servers, problemsOfAll);
+  const said = decodeOAuth(settings, { servers: known.servers, roles: resolveRoles(known) }, problemsOfAll);
   const config = assemble(desk, { settings, known, principals, said });
   for (const entry of desk.servers) reportLacking(entry, config);
   const sound = documents.length > 0 && desk.problems.errorCount() === 0;
@@ -360,7 +360,7 @@ function judgeDoor({ servers, principals, auth, oauth, listen }: Config, problem
   const needsUsers = [...servers.values()].some(
     (server) => server.kind === 'stdio' || server.credential.type !== 'passthrough',
   );
-  const isEmpty = principals.length === 0 && (oauth?.servers.size ?? 0) === 0;
+  const isEmpty = principals.length === 0 && (oauth === undefined || !admitsUnlisted(oauth));
   if (auth === 'tokens' && isEmpty && sound && (needsUsers || servers.size === 0)) {
     problems.warning(undefined, {
       text: 'there is no user yet, so nobody can come in',

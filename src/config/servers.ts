@@ -8,14 +8,14 @@
  */
 import { CONNECT_MS_DEFAULT, FIRST_BYTE_MS_DEFAULT, IDLE_MS_DEFAULT, START_MS_DEFAULT } from '../limits.ts';
 import { REPLICA_COUNT_MAX, RETRY_COUNT_DEFAULT } from '../limits.ts';
-import type { HttpServerConfig, ServerConfig, StdioServerConfig, Timeouts } from '../model.ts';
+import type { HttpServerConfig, LimitsSaid, ServerConfig, StdioServerConfig, Timeouts } from '../model.ts';
 import type { YamlNode } from '../text/yaml.ts';
 import { brings } from './brings.ts';
 import { decodeCredential, type CredentialSaid } from './credential.ts';
 import { decodeMap, namesWithoutValue, type Decoded, type Pair, type Values } from './decode.ts';
 import { changesItems, decodeExposure, placeOfChange, resolveExposure, type ExposureSaid } from './exposure.ts';
 import { READERS } from './kinds.ts';
-import { decodeLimits, serverLimits, type LimitsSaid } from './limits.ts';
+import { decodeLimits, serverLimits } from './limits.ts';
 import { resolveLock } from './lock-mode.ts';
 import { placeOf, shownName, showName, type Place } from './problems.ts';
 import { readText, type Reading } from './reading.ts';

@@ -6,17 +6,26 @@
  * thousand users cost ten thousand small objects. Tokens: `tokens.ts`; rules: `access.ts`; credentials: `credential.ts`.
  */
 import { USER_NAME_CHARS_MAX } from '../limits.ts';
-import type { AccessConfig, AccessFilter, Principal, ServerConfig, TokenTerms } from '../model.ts';
+import type {
+  AccessConfig,
+  AccessFilter,
+  LimitsSaid,
+  Principal,
+  RoleConfig,
+  ServerConfig,
+  TokenTerms,
+} from '../model.ts';
 import { prefixText } from '../text/name-prefix.ts';
-import { isGlob, matchesGlob, mayBegin } from '../text/glob.ts';
+import { mayBegin } from '../text/glob.ts';
 import { findNearest } from '../text/nearest.ts';
 import type { YamlNode, YamlPair } from '../text/yaml.ts';
-import { addUp, decodeRules, decodeServersSaid, NO_SERVERS, type RuleSource, type ServersSaid } from './access.ts';
+import { decodeRules, decodeServersSaid, NO_SERVERS, type RuleSource, type ServersSaid } from './access.ts';
 import { decodeMap, type Decoded, type Values } from './decode.ts';
-import { decodeLimits, NO_LIMITS_SAID, resolveLimits, type LimitsSaid } from './limits.ts';
+import { decodeLimits, NO_LIMITS_SAID, resolveLimits } from './limits.ts';
 import { shownName, showName, type Place } from './problems.ts';
 import { hasIssuer } from './oauth.ts';
 import { isNothing, type Reading } from './reading.ts';
+import { ALLOWS_NOTHING, rightsOf } from './rights.ts';
 import type { SETTINGS } from './schema.ts';
 import { ROLE, USER } from './schema-users.ts';
 import { resolveServer, type ServerDraft } from './servers.ts';
@@ -94,6 +103,11 @@ export function plainUser(name: string, reading: Reading, servers: AccessFilter)
 /** Tells whether `name` can be the name of a user. */
 export function isUserName(name: string): boolean {
   return NAME.test(name) && name !== ANONYMOUS;
+}
+
+/** Tells whether `name` can be the name of a role of tokens.yml. */
+export function mayBeRole(name: string): boolean {
+  return NAME.test(name);
 }
 
 /** Decodes the map under `users`. */
@@ -231,17 +245,9 @@ function resolveRules(
   known: Known,
 ): Pick<Principal, 'servers'> & Partial<Pick<Principal, 'roles' | 'access' | 'limits'>> {
   const roles = draft.roles.flatMap((named) => findRole(draft, named, known) ?? []);
-  const bundles: readonly Bundle[] = [draft, ...roles];
-  const filter = addUp(bundles.map(({ servers }) => servers.filter)) ?? { allow: [], deny: [] };
-  // The user's own last: what they say of a server wins.
-  const drafts = [...roles, draft].flatMap(({ servers }) => servers.drafts);
-  const access: AccessConfig = {
-    servers: filter,
-    tools: addUp([...bundles.map(({ tools }) => tools), known.whitelists.get(draft.name)]),
-    prompts: addUp(bundles.map(({ prompts }) => prompts)),
-    resources: addUp(bundles.map(({ resources }) => resources)),
-  };
-  const servers = resolveAccess({ filter, drafts }, known);
+  const whitelist = { ...ALLOWS_NOTHING, tools: known.whitelists.get(draft.name) };
+  const sources = [...[draft, ...roles].map((bundle) => resolveBundle(bundle, known)), whitelist];
+  const { servers, access } = rightsOf(sources, known.servers);
   judgeReach(draft, { access, servers, known });
   const limits = limitsOf(draft.limits, roles, known);
   return {
@@ -250,6 +256,20 @@ function resolveRules(
     ...(roles.length === 0 ? {} : { roles: roles.map(({ name }) => name) }),
     ...(limits === undefined ? {} : { limits }),
   };
+}
+
+/** Every role, for those who get it by a claim. */
+export function resolveRoles(known: Known): ReadonlyMap<string, RoleConfig> {
+  return new Map([...known.roles].map(([name, role]) => [name, resolveBundle(role, known)]));
+}
+
+function resolveBundle({ servers, tools, prompts, resources, limits }: Bundle, known: Known): RoleConfig {
+  const own = new Map<string, ServerConfig>();
+  for (const draft of servers.drafts) {
+    const server = resolveDraft(draft, known);
+    if (!draft.empty && server !== undefined) own.set(server.name, server);
+  }
+  return { servers: servers.filter, tools, prompts, resources, own, limits };
 }
 
 /** Those who say nothing of their own share one object. */
@@ -309,32 +329,6 @@ function judgeReach(
       `write names as they are in /mcp, such as "${prefixes[0] ?? ''}*"`,
     );
   }
-}
-
-interface Wanted {
-  readonly filter: AccessFilter;
-  readonly drafts: readonly ServerDraft[];
-}
-
-function resolveAccess({ filter, drafts }: Wanted, known: Known): Principal['servers'] {
-  const { allow = [{ pattern: '*' }], deny } = filter;
-  const isAll = deny.length === 0 && allow.some(({ pattern }) => pattern === '*');
-  if (isAll && drafts.every((server) => server.empty && known.servers.has(server.name))) return known.servers;
-  const isDenied = (name: string): boolean => deny.some(({ pattern }) => matchesGlob(pattern, name));
-  const servers = new Map<string, ServerConfig>();
-  // In the order in which they are named, and within a pattern in that of the configuration.
-  for (const { pattern } of allow) {
-    const own = isGlob(pattern) ? undefined : known.servers.get(pattern);
-    if (own !== undefined && !isDenied(own.name)) servers.set(own.name, own);
-    if (!isGlob(pattern)) continue;
-    for (const [name, server] of known.servers)
-      if (matchesGlob(pattern, name) && !isDenied(name) && !servers.has(name)) servers.set(name, server);
-  }
-  for (const draft of drafts) {
-    const server = resolveDraft(draft, known);
-    if (!draft.empty && server !== undefined && !isDenied(server.name)) servers.set(server.name, server);
-  }
-  return servers;
 }
 
 const resolvedDrafts = new WeakMap<ServerDraft, { readonly server: ServerConfig | undefined }>();

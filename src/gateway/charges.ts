@@ -3,8 +3,10 @@
  *
  * The user's rate counts requests and is taken at the door, where the answer can still be an HTTP status; everything
  * else counts calls, whoever makes them in one request. The limit of a server is for all its users together; what stands
- * in a user's own entry for it is for them alone. Of the patterns of one place the first that matches counts.
+ * in a user's own entry for it is for them alone. Of the patterns of one place the first that matches counts. Somebody
+ * who comes in by several access tokens is one user, whatever rights each of these gives.
  */
+import { nameOf } from '../auth/unlisted.ts';
 import type { Charge } from '../http/rate-limit.ts';
 import { FILTERED_CHARS_MAX } from '../limits.ts';
 import type { LimitsConfig, Principal, ServerConfig } from '../model.ts';
@@ -21,7 +23,8 @@ export interface CalledTool {
 /** What a request of a user costs before anybody has looked into it. */
 export function userCharges({ id, limits }: Principal): Charge[] {
   if (limits?.rate === undefined) return [];
-  return [{ key: `user ${id}`, of: `user ${id}`, rate: limits.rate, burst: limits.burst, concurrent: undefined }];
+  const who = `user ${nameOf(id)}`;
+  return [{ key: who, of: who, rate: limits.rate, burst: limits.burst, concurrent: undefined }];
 }
 
 /** What a call at a server costs. */
@@ -37,7 +40,7 @@ export function callCharges(principal: Principal | undefined, server: ServerConf
     const { pattern, ...limit } = found;
     charges.push({ key: `${of} tools ${pattern}`, of: `${of}, tools ${pattern},`, ...limit });
   };
-  const who = `user ${principal?.id ?? ''}`;
+  const who = `user ${nameOf(principal?.id ?? '')}`;
   // The rate was taken at the door.
   add(principal?.limits && { ...principal.limits, rate: undefined }, who, tool?.merged);
   add(server.limits, `server ${server.name}`, tool?.own);

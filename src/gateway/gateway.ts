@@ -6,8 +6,9 @@
  * tells all listeners; requests in progress end at the servers they began with. Transports are the adapters' on both
  * sides (`view`, `mcp/waist`).
  */
-import { currentPrincipal } from '../auth/authenticate.ts';
+import { currentPrincipal } from '../auth/unlisted.ts';
 import type { Sealer } from '../auth/seal.ts';
+import { admitsUnlisted } from '../config/oauth.ts';
 import { ProxyError } from '../errors.ts';
 import { hasRules } from '../mcp/access.ts';
 import type { RateLimiter } from '../http/rate-limit.ts';
@@ -132,7 +133,10 @@ function stateOf({ down, card }: Member): string {
 
 function currentOf(config: Config): Current {
   const { principals, oauth, servers: all } = config;
-  const unlisted = oauth === undefined || oauth.servers.size === 0 || oauth.servers === all;
+  const unlisted =
+    oauth === undefined ||
+    !admitsUnlisted(oauth) ||
+    (oauth.servers === all && oauth.claims.role === undefined && oauth.claims.servers === undefined);
   const uniform = unlisted && principals.every(({ servers, access }) => servers === all && !hasRules(access));
   return { config, uniform, locks: findLocks(config) };
 }

@@ -9,8 +9,9 @@
  */
 import { ProxyError } from '../errors.ts';
 import { requireCredential } from '../auth/credentials.ts';
+import { currentPrincipal } from '../auth/unlisted.ts';
 import { PEER_COUNT_MAX, PEER_IDLE_MS } from '../limits.ts';
-import type { Clock, Config, MemberStatus, ServerConfig } from '../model.ts';
+import type { Clock, Config, MemberStatus, Principal, ServerConfig } from '../model.ts';
 import { asProxyError } from './catalog.ts';
 import type { OnDiag } from './diag.ts';
 import { createMember, type Member, type Peer } from './member.ts';
@@ -224,9 +225,10 @@ function ownMembers({ members }: Table): [string, Member][] {
 function reload(table: Table, next: Config): void {
   table.config = next;
   const principals = new Map(next.principals.map((principal) => [principal.id, principal]));
+  const find = (id: string): Principal | undefined => principals.get(id) ?? currentPrincipal(next, id);
   for (const [key, member] of table.members) {
     const { principalId } = member;
-    const servers = principalId === undefined ? next.servers : principals.get(principalId)?.servers;
+    const servers = principalId === undefined ? next.servers : find(principalId)?.servers;
     const server = servers?.get(member.server.name);
     const isUsable = server?.enabled === true && server.lacks.length === 0;
     const sameScope = isUsable && scopeOf(table, principalId ?? '', server) === principalId;

@@ -6,7 +6,7 @@
  * Lists come through the tool lock and the rules only, so that no view can show or find what they hide: the rules of the
  * server, which all share, and those of the principal around them.
  */
-import { currentPrincipal } from '../auth/authenticate.ts';
+import { currentPrincipal } from '../auth/unlisted.ts';
 import { lackText } from '../auth/credentials.ts';
 import { ProxyError } from '../errors.ts';
 import type { Exposure } from '../mcp/exposure.ts';

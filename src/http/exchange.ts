@@ -25,6 +25,8 @@ export interface Exchange {
   body: RequestBody | undefined;
   /** SHA-256 of the token that let this exchange in, to notice its revocation; null when none did. */
   tokenDigest: string | null;
+  /** Whose token it is, with what the token gives; null when nobody was let in by one. */
+  principalId: string | null;
   /** True from the first answer byte that belongs to an SSE stream. */
   streaming: boolean;
   /**

@@ -45,6 +45,7 @@ async function openWorld(t: TestContext, more: Partial<OAuthConfig> = {}): Promi
     userClaim: 'sub',
     allowPrivate: true,
     servers: new Map(),
+    claims: { role: undefined, servers: undefined, adminRole: undefined, roles: new Map() },
     ...more,
   };
   const config = { oauth, publicUrl: 'https://mcp.example.com' } as Config;

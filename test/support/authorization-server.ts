@@ -20,6 +20,8 @@ export interface TokenWish {
   readonly scope?: string;
   /** Seconds; 600 unless told. */
   readonly lifetime?: number;
+  /** Further claims of the token, as a configuration of the server would add them. */
+  readonly claims?: Readonly<Record<string, unknown>>;
 }
 
 export interface AuthorizationServer {
@@ -57,12 +59,9 @@ export async function startAuthorizationServer(cleanup: Cleanup): Promise<Author
   });
   const issuer = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   let key = newKey();
-  let lifetime = 600;
+  const next: Wished = { lifetime: 600, claims: {} };
   const open = (): void => {
-    listener = new Provider(
-      issuer,
-      configurationFor(key, () => lifetime),
-    ).callback();
+    listener = new Provider(issuer, configurationFor(key, next)).callback();
   };
   open();
   return {
@@ -75,7 +74,8 @@ export async function startAuthorizationServer(cleanup: Cleanup): Promise<Author
       state.answers = value;
     },
     async token(wish) {
-      lifetime = wish.lifetime ?? 600;
+      next.lifetime = wish.lifetime ?? 600;
+      next.claims = wish.claims ?? {};
       const form = { grant_type: 'client_credentials', resource: wish.resource, scope: wish.scope ?? 'mcp' };
       const basic = Buffer.from(`${wish.client}:${SECRET_OF_CLIENT}`).toString('base64');
       const answer = await send(`${issuer}/token`, {
@@ -103,7 +103,13 @@ function newKey(): SigningKey {
   return { privateKey: generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey, kid: randomUUID() };
 }
 
-function configurationFor(key: SigningKey, lifetime: () => number): Record<string, unknown> {
+/** What the token that is asked for next is to be. */
+interface Wished {
+  lifetime: number;
+  claims: Readonly<Record<string, unknown>>;
+}
+
+function configurationFor(key: SigningKey, next: Wished): Record<string, unknown> {
   return {
     jwks: { keys: [{ ...key.privateKey.export({ format: 'jwk' }), kid: key.kid, use: 'sig', alg: 'RS256' }] },
     clients: CLIENTS.map((client) => ({
@@ -114,7 +120,8 @@ function configurationFor(key: SigningKey, lifetime: () => number): Record<strin
       response_types: [],
     })),
     scopes: ['mcp', 'other'],
-    ttl: { ClientCredentials: () => lifetime() },
+    ttl: { ClientCredentials: () => next.lifetime },
+    extraTokenClaims: () => next.claims,
     features: {
       devInteractions: { enabled: false },
       clientCredentials: { enabled: true },
@@ -124,7 +131,7 @@ function configurationFor(key: SigningKey, lifetime: () => number): Record<strin
         getResourceServerInfo: (_context: unknown, resource: string) => ({
           scope: 'mcp other',
           audience: resource,
-          accessTokenTTL: lifetime(),
+          accessTokenTTL: next.lifetime,
           accessTokenFormat: resource.includes('opaque') ? 'opaque' : 'jwt',
           jwt: { sign: { alg: 'RS256' } },
         }),

@@ -25,6 +25,8 @@ export interface ProxiedOptions {
   readonly listen?: string;
   /** More of mcproxy.yml. */
   readonly settings?: string;
+  /** The diagnostic log says everything. */
+  readonly debug?: boolean;
   /** Instead of `alice` with TOKEN. */
   readonly tokens?: string;
 }
@@ -66,7 +68,7 @@ export async function startProxied(cleanup: Cleanup, options: ProxiedOptions): P
   const servers = Object.entries(options.servers).map(([name, text]) => `      ${name}: ${text}\n`);
   const tokens = `users:\n  alice:\n    token: ${digestOf(TOKEN)}\n    servers:\n${servers.join('')}`;
   const { listen = '127.0.0.1:0' } = options;
-  const settings = `listen: ${listen}\nlog: { file: access.log }\nadmin: { socket: admin.sock }\n${options.settings ?? ''}`;
+  const settings = `listen: ${listen}\nlog: { file: access.log${options.debug === true ? ', level: debug' : ''} }\nadmin: { socket: admin.sock }\n${options.settings ?? ''}`;
   const app = await startApp(cleanup, {
     files: { 'mcproxy.yml': settings, 'tokens.yml': options.tokens ?? tokens },
   });

@@ -23,6 +23,7 @@ test('a block under auth is read with its defaults', () => {
     userClaim: 'sub',
     allowPrivate: false,
     servers: ['a'],
+    claims: { role: undefined, servers: undefined, adminRole: undefined, roles: {} },
   });
   assert.deepEqual(
     config.secrets.map((secret) => secret.reveal()),
@@ -77,6 +78,11 @@ const gaps: readonly { name: string; config: string; problem: RegExp }[] = [
     config: `${PUBLIC}auth: { ${JWT}, servers: [x] }\n`,
     problem: /auth.servers is defined nowhere/,
   },
+  {
+    name: 'an administrator without a role claim',
+    config: `${PUBLIC}auth: { ${JWT}, admin_role: boss }\n`,
+    problem: /a claim that is not named \| write "role_claim"/,
+  },
   { name: 'another word', config: 'auth: maybe\n', problem: /"auth" is not valid/ },
 ];
 for (const { name, config, problem } of gaps) {
@@ -90,6 +96,15 @@ for (const { name, config, problem } of gaps) {
     );
   });
 }
+
+verifies('oauth.config', 'a claim that cannot give anything is worth a word', () => {
+  const linesFor = (tokens: string): string =>
+    parseFiles({ config: `${PUBLIC}auth: { ${JWT}, role_claim: roles }\n`, tokens })
+      .problems.map(oneLine)
+      .join('\n');
+  assert.match(linesFor('users: {}\n'), /warning.*gives nothing: there are no roles/);
+  assert.doesNotMatch(linesFor('roles:\n  a: { tools: "*" }\n'), /gives nothing|nobody can come in/);
+});
 
 verifies('oauth.config', 'a user needs no token of their own where an issuer lets them in, and only there', () => {
   const tokens = 'users:\n  alice: { servers: [] }\n';
@@ -105,6 +120,8 @@ for (const { name, config, same } of [
   { name: 'the issuer', config: KEPT.replace('issuer: https://login', 'issuer: https://other'), same: false },
   { name: 'the public URL', config: KEPT.replace('mcp.example.com', 'm.example.com'), same: false },
   { name: 'the audience', config: `${KEPT}  audience: x\n`, same: false },
+  { name: 'which claim names roles', config: `${KEPT}  role_claim: x\n`, same: false },
+  { name: 'who is an administrator', config: `${KEPT}  role_claim: x\n  admin_role: y\n`, same: false },
 ]) {
   verifies('oauth.reload', `what was verified is ${same ? 'kept' : 'dropped'} when a reload changes ${name}`, () => {
     assert.equal(verifiesSame(validConfig({ config: KEPT }), validConfig({ config })), same);
