@@ -24,6 +24,7 @@ export const OAUTH = {
   'oauth.insufficient-scope': 'A token without a scope is 403 insufficient_scope and names the scope.',
   'oauth.claims': 'Roles and servers that a claim names add up with `auth.servers`, however the issuer writes them.',
   'oauth.claims-closed': 'A claim gives nothing that the configuration does not name: no pattern, no `*`, no `admin`.',
+  'why.access-tokens': 'why explains who comes in by an access token, by what is remembered of it or said.',
   'oauth.claims-streams': 'What a claim gave ends with the role or server, also for what is open and remembered.',
   'oauth.introspection': 'An opaque token is asked about at its authorization server, briefly remembered.',
   'oauth.passthrough': 'A token for a passthrough server is shown to nobody else, and none of ours to it.',

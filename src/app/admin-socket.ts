@@ -21,12 +21,13 @@ import {
 import type { McpEvents } from '../mcp/waist.ts';
 import type { LocalCall, LocalQuestion } from './local-requests.ts';
 import { answerQuestion, ASK_TARGET, readQuestion } from './local-wire.ts';
+import { readWhyQuery, type WhyAsked } from './why.ts';
 
 export interface AdminActions {
   reload(options: { dryRun: boolean }): Promise<unknown>;
   status(): unknown;
   ask(question: LocalQuestion, events: McpEvents): LocalCall;
-  why(user: string, target: string): unknown;
+  why(asked: WhyAsked): unknown;
 }
 
 export interface AdminSocketOptions {
@@ -189,7 +190,7 @@ async function answer(options: AdminSocketOptions, request: IncomingMessage, res
         return send(response, 200, options.actions.status());
       case 'GET /why': {
         const { searchParams: query } = target;
-        return send(response, 200, options.actions.why(query.get('user') ?? '', query.get('target') ?? ''));
+        return send(response, 200, options.actions.why(readWhyQuery(query)));
       }
       default:
         return send(response, 404, {

@@ -37,7 +37,7 @@ import { httpServers, makeSnapshot, type Snapshot } from './snapshot.ts';
 import { openSealing, type Sealing } from './sealing.ts';
 import { stackOf } from './stack.ts';
 import { statusOf } from './status.ts';
-import type { WhyAnswer } from './why.ts';
+import type { WhyAnswer, WhyAsked } from './why.ts';
 
 export interface App {
   /** Where it listens: `http://HOST:PORT`. */
@@ -51,7 +51,7 @@ export interface App {
   /** A request from the command line of this machine. */
   ask(question: LocalQuestion, events: McpEvents): LocalCall;
   /** Why a user may use a server or tool, or may not. */
-  why(user: string, target: string): WhyAnswer;
+  why(asked: WhyAsked): WhyAnswer;
   /** Drains and closes. Resolves when everything is written and let go of. */
   close(options?: { graceMs?: number }): Promise<void>;
   /** Cuts every connection at once. */
@@ -330,8 +330,9 @@ class RunningApp implements App {
     return this.#local.ask(question, events);
   }
 
-  why(user: string, target: string): WhyAnswer {
-    return this.#messages.why({ config: this.config, user, target });
+  why(asked: WhyAsked): WhyAnswer {
+    const { config, verifier } = this.#snapshot;
+    return this.#messages.why({ ...asked, config, seen: (subject) => verifier?.remembered(subject) ?? [] });
   }
 
   status(): Readonly<Record<string, unknown>> {

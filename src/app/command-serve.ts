@@ -225,7 +225,7 @@ function moveAdmin(invocation: Invocation, running: Running, diag: Diag): Promis
         reload: ({ dryRun }) => reloadByCommand({ dryRun, cause: 'admin' }),
         status: () => app.status(),
         ask: (question, events) => app.ask(question, events),
-        why: (user, target) => app.why(user, target),
+        why: (asked) => app.why(asked),
       },
       onProblem: (reason) => diag.warn('admin socket', { reason }),
     });

@@ -1,40 +1,50 @@
 /**
  * `mcproxy why USER TOOL|SERVER`: why somebody may use something, or may not.
  *
- * Asks the running service, which knows the lists and the states of its servers; where none runs, the files alone are
- * read, and what they cannot know is said to be unknown. Exit 0: allowed; 1: not allowed, or there is no such user or
+ * Asks the running service, which knows the lists and the states of its servers and the access tokens that it let in;
+ * where none runs, the files alone are read, and what they cannot know is said to be unknown. Exit 0: allowed; 1: not allowed, or there is no such user or
  * target; 78: the files have problems.
  */
 import { ProxyError } from '../errors.ts';
 import { askService, SERVICE_OPTIONS } from './admin-client.ts';
-import { EXIT, JSON_OPTION, flagOption, type Command, type Invocation } from './command.ts';
+import { EXIT, JSON_OPTION, flagOption, listOption, type Command, type Invocation } from './command.ts';
 import { loadNamed } from './named-files.ts';
 import { problemsText } from './report.ts';
-import { explainAccess, type WhyAnswer, type WhyMatch } from './why.ts';
+import { explainAccess, whyQuery, type WhyAnswer, type WhyAsked, type WhyMatch } from './why.ts';
 
 const DENIED = 1;
 
 export const whyCommand: Command = {
   name: 'why',
-  synopsis: 'USER TOOL|SERVER [--json]',
+  synopsis: 'USER TOOL|SERVER [--role NAME]... [--server NAME]... [--json]',
   summary: 'Says why a user may use a tool or a server, or may not',
-  options: { json: JSON_OPTION, ...SERVICE_OPTIONS },
+  options: {
+    role: { type: 'string', multiple: true, value: 'NAME', help: 'what an access token names as a role (repeat it)' },
+    server: { type: 'string', multiple: true, value: 'NAME', help: 'what it names as a server (repeat it)' },
+    json: JSON_OPTION,
+    ...SERVICE_OPTIONS,
+  },
   positionals: { min: 2, max: 2 },
   notes: [
+    'USER is one of tokens.yml, or oauth:NAME, as in the log, for who comes in by an access token. What that token names',
+    'knows a service that has seen one; --role and --server say something else.',
     'TOOL is a name as in /mcp (server__tool), or without its prefix. Without a running service the files alone are read.',
     'Exit codes: 0 allowed, 1 not allowed or no such user or target, 78 the files have problems.',
   ],
   async run(invocation) {
     const [user = '', target = ''] = invocation.positionals;
-    const answer = (await askRunning(invocation, user, target)) ?? (await readFiles(invocation, user, target));
+    const named = { roles: listOption(invocation, 'role'), servers: listOption(invocation, 'server') };
+    const isSaid = named.roles.length + named.servers.length > 0;
+    const asked: WhyAsked = { user, target, named: isSaid ? named : undefined };
+    const answer = (await askRunning(invocation, asked)) ?? (await readFiles(invocation, asked));
     if (flagOption(invocation, 'json')) invocation.stdout.write(`${JSON.stringify(answer)}\n`);
     else print(invocation, answer);
     return answer.allowed ? EXIT.ok : DENIED;
   },
 };
 
-async function askRunning(invocation: Invocation, user: string, target: string): Promise<WhyAnswer | undefined> {
-  const query = new URLSearchParams({ user, target });
+async function askRunning(invocation: Invocation, asked: WhyAsked): Promise<WhyAnswer | undefined> {
+  const query = whyQuery(asked);
   const answer = await askService(invocation, { method: 'GET', target: `/why?${query.toString()}` });
   if (answer.kind === 'answer' && answer.status === 200) return answer.body as WhyAnswer;
   // A service that is there and cannot be asked knows more than the files: who asks should hear of it.
@@ -42,16 +52,16 @@ async function askRunning(invocation: Invocation, user: string, target: string):
   return undefined;
 }
 
-async function readFiles(invocation: Invocation, user: string, target: string): Promise<WhyAnswer> {
+async function readFiles(invocation: Invocation, asked: WhyAsked): Promise<WhyAnswer> {
   const { config, problems } = await loadNamed(invocation);
   if (config === undefined) {
     invocation.stderr.write(problemsText(problems.filter(({ severity }) => severity === 'error')));
     throw new ProxyError('CONFIG_INVALID', 'the files have problems, so nothing can be said about them');
   }
   return explainAccess({
+    ...asked,
     config,
-    user,
-    target,
+    seen: () => [],
     nowMs: Date.now(),
     upstream: () => ({ state: 'not running', tools: undefined }),
   });
@@ -70,7 +80,9 @@ function print({ stdout, stderr }: Invocation, answer: WhyAnswer): void {
     const from = networks.length === 0 ? '' : `, from ${networks.join(', ')} only`;
     stdout.write(printable(`token       ${label ?? 'without label'}: ${state}${from}`));
   }
-  if (answer.tokens.length === 0) stdout.write('token       none: this user cannot come in\n');
+  if (answer.tokens.length === 0)
+    stdout.write(`token       none${answer.note === null ? ': this user cannot come in' : ''}\n`);
+  if (answer.note !== null) stdout.write(printable(`note        ${answer.note}`));
   for (const match of answer.matches) for (const line of linesOf(match)) stdout.write(printable(line));
 }
 

@@ -66,7 +66,7 @@ export interface MessagePath {
   endPrincipal(principalId: string): void;
   status(): readonly MemberStatus[];
   /** Why a user may use a server or tool, or may not, as it is now. */
-  why(asked: Pick<WhyQuestion, 'config' | 'user' | 'target'>): WhyAnswer;
+  why(asked: Omit<WhyQuestion, 'nowMs' | 'upstream'>): WhyAnswer;
   /** As in `Gateway.conflicts`. */
   conflicts(): readonly JsonObject[];
   /** Sessions of older revisions that have a state in memory. */

@@ -6,13 +6,14 @@
  * files alone speak. Holds no secret: of a credential it tells the kind, and where it was written.
  */
 import { lackText } from '../auth/credentials.ts';
+import { nameOf } from '../auth/unlisted.ts';
 import { hasRules, judgeAccess } from '../mcp/access.ts';
 import { makeExposure, type Exposure } from '../mcp/exposure.ts';
 import { exposeName, findOwnersByName, stripPrefix } from '../mcp/names.ts';
-import type { AccessFilter, AccessRule, Config, Credential, FilePlace, Principal, ServerConfig } from '../model.ts';
+import type { AccessFilter, AccessRule, Credential, FilePlace, Principal, ServerConfig } from '../model.ts';
 import { matchesGlob } from '../text/glob.ts';
-import { formatInstant } from '../text/instant.ts';
 import { findNearest } from '../text/nearest.ts';
+import { findWho, type WhoQuestion, type WhyToken } from './why-who.ts';
 
 /** What a running service knows of a server. */
 export interface UpstreamNow {
@@ -21,14 +22,13 @@ export interface UpstreamNow {
   readonly tools: readonly string[] | undefined;
 }
 
-export interface WhyQuestion {
-  readonly config: Config;
-  readonly user: string;
+export interface WhyQuestion extends WhoQuestion {
   /** A server, a tool as it is in /mcp, or a tool without prefix. */
   readonly target: string;
-  readonly nowMs: number;
   upstream(principal: Principal, server: ServerConfig): UpstreamNow;
 }
+
+export type WhyAsked = Pick<WhyQuestion, 'user' | 'target' | 'named'>;
 
 export interface WhyMatch {
   readonly server: string;
@@ -49,11 +49,9 @@ export interface WhyAnswer {
   readonly user: string;
   readonly role: string;
   readonly roles: readonly string[];
-  readonly tokens: readonly {
-    readonly label: string | null;
-    readonly state: string;
-    readonly networks: readonly string[];
-  }[];
+  readonly tokens: readonly WhyToken[];
+  /** What has to be known besides. */
+  readonly note: string | null;
   readonly target: string;
   readonly allowed: boolean;
   readonly matches: readonly WhyMatch[];
@@ -64,29 +62,41 @@ export interface WhyAnswer {
 }
 
 export function explainAccess(question: WhyQuestion): WhyAnswer {
-  const { config, user, target } = question;
-  const principal = config.principals.find(({ id }) => id === user);
-  if (principal === undefined) {
-    const nearest = findNearest(
-      user,
-      config.principals.map(({ id }) => id),
-    );
-    const nobody = { user, role: '', roles: [], tokens: [], target, allowed: false, matches: [] };
-    return { ...nobody, nearest: nearest === undefined ? [] : [nearest], unknown: 'user' };
+  const { user, target } = question;
+  const who = findWho(question);
+  if ('nearest' in who) {
+    const nobody = { user, role: '', roles: [], tokens: [], note: null, target, allowed: false, matches: [] };
+    return { ...nobody, nearest: who.nearest, unknown: 'user' };
   }
+  const { principal, tokens, note } = who;
   const all = serversAround(question, principal);
   const matches = findMatches(question, principal, all);
   return {
-    user,
+    user: nameOf(principal.id),
     role: principal.role,
     roles: principal.roles ?? [],
-    tokens: principal.tokenDigests.map((digest) => tokenState(principal, digest, question.nowMs)),
+    tokens,
+    note,
     target,
     allowed: matches.some(({ allowed }) => allowed),
     matches,
     nearest: matches.length > 0 ? [] : nearestTo(target, all),
     unknown: matches.length > 0 ? null : 'target',
   };
+}
+
+/** A question as the query of a URL, and back. */
+export function whyQuery({ user, target, named }: WhyAsked): URLSearchParams {
+  const query = new URLSearchParams({ user, target });
+  for (const role of named?.roles ?? []) query.append('role', role);
+  for (const server of named?.servers ?? []) query.append('server', server);
+  return query;
+}
+
+export function readWhyQuery(query: URLSearchParams): WhyAsked {
+  const named = { roles: query.getAll('role'), servers: query.getAll('server') };
+  const isSaid = named.roles.length + named.servers.length > 0;
+  return { user: query.get('user') ?? '', target: query.get('target') ?? '', named: isSaid ? named : undefined };
 }
 
 /** A server with everything that names are made from. */
@@ -249,21 +259,6 @@ function mask(credential: Credential): string {
     case 'headers':
       return credential.headers.map(([name]) => `${name}: ****`).join(', ');
   }
-}
-
-function tokenState(principal: Principal, digest: string, nowMs: number): WhyAnswer['tokens'][number] {
-  const terms = principal.tokenTerms?.get(digest);
-  const { label = null, expiresMs, notBeforeMs, networks = [] } = terms ?? {};
-  return { label, state: describeTerms({ expiresMs, notBeforeMs }, nowMs), networks };
-}
-
-function describeTerms(
-  { expiresMs, notBeforeMs }: { expiresMs: number | undefined; notBeforeMs: number | undefined },
-  nowMs: number,
-): string {
-  if (expiresMs !== undefined && expiresMs <= nowMs) return `expired at ${formatInstant(expiresMs)}`;
-  if (notBeforeMs !== undefined && notBeforeMs > nowMs) return `valid from ${formatInstant(notBeforeMs)} on`;
-  return expiresMs === undefined ? 'valid' : `valid until ${formatInstant(expiresMs)}`;
 }
 
 function nearestTo(target: string, all: readonly Around[]): string[] {

@@ -46,6 +46,8 @@ export interface TokenVerifier {
   concerns(token: string, elsewhere: boolean): boolean;
   /** At once where nobody has to be asked. Never rejects. */
   verify(token: AccessToken): TokenVerdict | Promise<TokenVerdict>;
+  /** What good tokens of a subject said that have not ended, the last that was verified first. */
+  remembered(subject: string): readonly Grant[];
   /** What a token that was found good said; undefined when it has ended, or is not remembered. */
   recall(digest: string): Grant | undefined;
 }
@@ -90,11 +92,13 @@ export function createTokenVerifier(config: Config, door: IssuerDoor): TokenVeri
       if (!(verdict instanceof Promise)) return remember(token.digest, verdict, Infinity);
       return verdict.then((found) => remember(token.digest, found, Infinity));
     },
+    remembered: (subject) => known.of(subject),
     recall: (digest) => known.recall(digest),
   };
 }
 
 interface Grants {
+  of(subject: string): readonly Grant[];
   /** One that is still believed. */
   find(digest: string): Grant | undefined;
   /** One that has not ended. */
@@ -114,6 +118,11 @@ function createGrants(clock: IssuerDoor['clock']): Grants {
     find: (digest) =>
       clock.monotonicMs() <= (held.get(digest)?.believedUntilMs ?? -Infinity) ? recall(digest) : undefined,
     recall,
+    of(subject) {
+      const nowMs = clock.wallMs();
+      const found = [...held.values()].filter(({ grant }) => grant.subject === subject && nowMs <= grant.endsMs);
+      return found.map(({ grant }) => grant).toReversed();
+    },
     add(digest, grant, believedMs) {
       held.delete(digest);
       held.set(digest, { grant, believedUntilMs: clock.monotonicMs() + believedMs });

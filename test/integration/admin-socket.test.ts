@@ -19,7 +19,7 @@ const actions: AdminActions = {
   reload: async ({ dryRun }) => ({ ok: true, dryRun, changes: ['user "alice" added'], problems: [] }),
   status: () => ({ url: 'http://127.0.0.1:1' }),
   ask: () => assert.fail('nobody asks here'),
-  why: (user, target) => ({ user, target }),
+  why: ({ user, target }) => ({ user, target }),
 };
 
 async function withSocket(path: string, use: (socket: AdminSocket) => Promise<void>, own = actions): Promise<string[]> {

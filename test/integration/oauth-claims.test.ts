@@ -13,6 +13,7 @@ import { command } from '../support/message-app.ts';
 import { errorOf, POST, rpc, startProxied } from '../support/proxied-app.ts';
 import { startUpstream } from '../support/recording-upstream.ts';
 import { verifies } from '../support/verifies.ts';
+import { runCommand } from '../support/start-app.ts';
 import { waitFor, within } from '../support/wait.ts';
 
 const PUBLIC = 'https://mcp.example.com';
@@ -162,3 +163,51 @@ verifies(
     assert.equal(issuer.asked.length, asked, 'the token was remembered');
   },
 );
+
+async function why(...words: string[]) {
+  const { dir } = proxied.app;
+  return runCommand(['why', ...words, '--config', dir, '--socket', join(dir, 'admin.sock')]);
+}
+
+verifies('why.access-tokens', 'why knows whose access token the service has seen, by what it named', async () => {
+  const unseen = await why('oauth:gateway', 'crm');
+  assert.equal(unseen.code, 1);
+  assert.match(unseen.stdout, /^user {8}oauth:gateway, role user\ntoken {7}none\nnote {8}refused \(403\).*--role/);
+  const slip = await why('gateway', 'crm');
+  assert.equal(slip.stderr, 'mcproxy: there is no user "gateway"; did you mean "oauth:gateway"?\n');
+
+  await toolsOf(await tokenWith(roles('reader', 'offline_access'), { client: 'gateway' }));
+  for (const name of ['oauth:gateway', 'gateway']) {
+    // oxlint-disable-next-line no-await-in-loop -- one after the other
+    const denied = await why(name, 'crm__work');
+    assert.equal(denied.code, 1, denied.stderr);
+    assert.match(denied.stdout, /^user {8}oauth:gateway, role user, reader$/m);
+    assert.match(denied.stdout, /^token {7}access token: roles reader, offline_access; valid until 20/m);
+    assert.match(denied.stdout, /^rule {8}crm__work \(role reader, .*tokens\.yml:\d+:\d+\)$/m);
+    assert.match(denied.stdout, /^upstream {4}up$/m);
+  }
+  assert.equal((await why('gateway', 'crm__crash')).code, 0);
+  const told = await why('gateway', 'crm__work', '--role', 'worker');
+  assert.match(told.stdout, /ALLOWED[^]*crm__work \(role worker/);
+  await toolsOf(await tokenWith(roles('worker'), { client: 'gateway' }));
+  assert.match(
+    (await why('gateway', 'crm__work')).stdout,
+    /name different rights; this is about the newest[^]*ALLOWED/,
+  );
+  const alice = await why('oauth:alice', 'crm', '--role', 'reader');
+  assert.equal(alice.code, 1);
+  assert.match(alice.stdout, /^user {8}alice, role user$[^]*counts for nothing[^]*DENIED/m);
+});
+
+verifies('why.access-tokens', 'why answers from the files what claims would give', async (t) => {
+  const { app } = await startProxied(t, { servers: {}, tokens: USERS + ROLES, settings: SETTINGS });
+  await app.stop();
+  const ask = (...words: string[]) => runCommand(['why', ...words, '--config', app.dir]);
+  const up = await ask('oauth:bob', 'up', '--server', 'up', '--role', 'unknown');
+  assert.equal(up.code, 0, up.stderr);
+  assert.match(up.stdout, /^rule {8}up \(auth\.servers_claim\)$/m);
+  const admin = await ask('oauth:bob', 'up', '--role', 'mcp-admin');
+  assert.match(admin.stdout, /^user {8}oauth:bob, role admin$[^]*DENIED: no rule gives this user the server/m);
+  assert.equal(admin.code, 1);
+  assert.match((await ask('alice', 'up')).stdout, /^token {7}none\nnote {8}an access token that names this user/m);
+});
