@@ -22,6 +22,7 @@ export const OAUTH = {
   'oauth.unlisted': 'Who is in no file has the servers that the settings name, or is refused.',
   'oauth.invalid-401': 'A token that is not valid is 401 with one body and a place to log in; the log says why.',
   'oauth.insufficient-scope': 'A token without a scope is 403 insufficient_scope and names the scope.',
+  'guard.cors': 'Pages of allowed origins may read answers, all pages the metadata of a resource, and no page else.',
   'oauth.claims': 'Roles and servers that a claim names add up with `auth.servers`, however the issuer writes them.',
   'oauth.claims-closed': 'A claim gives nothing that the configuration does not name: no pattern, no `*`, no `admin`.',
   'why.access-tokens': 'why explains who comes in by an access token, by what is remembered of it or said.',

@@ -30,6 +30,11 @@ export const DISCOVERY_ELSEWHERE = {
 
 const METADATA = '/.well-known/oauth-protected-resource';
 
+/** Whether a path is one where such metadata would be: it has no secret, and clients in browsers look for it. */
+export function isResourceMetadata(path: string): boolean {
+  return path === METADATA || path.startsWith(`${METADATA}/`);
+}
+
 /** Where the metadata of a resource is, by the path of the resource (RFC 9728 §3.1). */
 export function metadataPath(path: string): string {
   return `${METADATA}${path}`;
@@ -41,7 +46,7 @@ export function metadataPath(path: string): string {
  * @returns undefined when it is no such path
  */
 export function metadataSubject(path: string, basePath: string): string | undefined {
-  if (path !== METADATA && !path.startsWith(`${METADATA}/`)) return undefined;
+  if (!isResourceMetadata(path)) return undefined;
   const subject = path.slice(METADATA.length);
   return subject === basePath || subject.startsWith(`${basePath}/`) ? subject.slice(basePath.length) : subject;
 }

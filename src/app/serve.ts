@@ -17,6 +17,7 @@ import { nameOf } from '../auth/unlisted.ts';
 import { ProxyError } from '../errors.ts';
 import { callCharges, needsMessages } from '../gateway/charges.ts';
 import { clientIp } from '../http/client-ip.ts';
+import { admitOrigin } from '../http/cors.ts';
 import { asProxyError, recordFailure, type Exchange } from '../http/exchange.ts';
 import { guardHead, guardMcp } from '../http/guard.ts';
 import { refuseOnSocket } from '../http/malformed.ts';
@@ -100,6 +101,7 @@ function dispatch(exchange: Exchange, snapshot: Snapshot, options: ServeOptions)
   exchange.path = target.path;
   exchange.query = target.query;
   exchange.entry.route = target.path;
+  if (admitOrigin(exchange, snapshot.guard)) return;
   if (cameFromHere(exchange.request.headers.via)) throw looped();
   const route = findRoute(target.path);
   if (route.kind === 'health') return sendHealth(exchange, route, { snapshot, options });

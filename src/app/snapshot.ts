@@ -4,11 +4,13 @@
  * A reload builds the next one beside it and swaps one reference; nothing here is ever changed. Connections, files
  * and whatever else has to be closed are not part of it.
  */
+import { isResourceMetadata } from '../admin/well-known.ts';
 import { createTokenVerifier, type TokenVerifier } from '../auth/access-token.ts';
 import { makeAuthenticator, type Authenticator } from '../auth/authenticate.ts';
 import { currentPrincipal } from '../auth/unlisted.ts';
 import { verifiesSame } from '../config/oauth.ts';
 import { makeTrustedProxies, type TrustedProxies } from '../http/client-ip.ts';
+import type { CorsPolicy } from '../http/cors.ts';
 import type { Exchange } from '../http/exchange.ts';
 import type { GuardPolicy } from '../http/guard.ts';
 import type { Diag } from '../log/diag.ts';
@@ -21,7 +23,7 @@ export interface Snapshot {
   readonly authenticator: Authenticator;
   /** What it knows about access tokens outlives the snapshot, while the same is believed. */
   readonly verifier: TokenVerifier | undefined;
-  readonly guard: GuardPolicy;
+  readonly guard: GuardPolicy & CorsPolicy;
   readonly trustedProxies: TrustedProxies | undefined;
   readonly redactor: Redactor;
 }
@@ -60,6 +62,7 @@ export function makeSnapshot(config: Config, { clock, diag }: SnapshotOptions, b
       authenticated: config.auth === 'tokens',
       allowedHosts: config.allowedHosts,
       allowedOrigins: config.allowedOrigins,
+      isPublic: isResourceMetadata,
     },
     trustedProxies: makeTrustedProxies(config.trustedProxies),
     redactor: makeRedactor(config.secrets),

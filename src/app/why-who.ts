@@ -56,7 +56,8 @@ export function findWho(question: WhoQuestion): Who | { readonly nearest: readon
   const names = named ?? grants[0]?.named ?? { roles: [], servers: [] };
   const id = unlistedId(config, subject, names);
   const principal = id === undefined ? undefined : currentPrincipal(config, id);
-  const nobody: Principal = { id: `${UNLISTED}${subject}`, role: 'user', tokenDigests: [], servers: new Map() }; // Bounded by ACCESS_TOKEN_COUNT_MAX.
+  // Bounded by configuration: none of its servers.
+  const nobody: Principal = { id: `${UNLISTED}${subject}`, role: 'user', tokenDigests: [], servers: new Map() };
   const sights = grants.slice(0, GRANT_COUNT_SHOWN).map((grant) => describeGrant(grant));
   const note = noteOf({ isLetIn: principal !== undefined, named, grants }, config);
   return { principal: principal ?? nobody, tokens: sights, note };

@@ -350,7 +350,13 @@ function judgeSize({ servers, principals }: Config, problems: FileProblems): voi
 }
 
 /** Who may come in; that there is no user is worth a word only where the files are `sound`. */
-function judgeDoor({ servers, principals, auth, oauth, listen }: Config, problems: FileProblems, sound: boolean): void {
+function judgeDoor(config: Config, problems: FileProblems, sound: boolean): void {
+  const { servers, principals, auth, oauth, listen } = config;
+  if (auth === 'none' && config.allowedOrigins.includes('*'))
+    problems.warning(undefined, {
+      text: 'with "auth: none" and allowed_origins "*" every web page that is open in a browser here may use all servers',
+      fix: 'name the origins that are to be allowed',
+    });
   if (auth === 'none' && !/^(?:localhost|127\.|::1$)/.test(listen.host)) {
     problems.warning(undefined, {
       text: `with "auth: none" everybody who can reach ${listen.host}:${listen.port} may use all servers`,

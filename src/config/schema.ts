@@ -145,7 +145,7 @@ export const SETTINGS = {
     of: 'origin',
     default: 'the service itself',
     unit: 'origins, or "*"',
-    when: 'Set it when a web page of another origin is to call the service.',
+    when: 'Set it when a web page of another origin is to call the service and read its answers (CORS).',
   },
   trusted_proxies: {
     kind: 'list',

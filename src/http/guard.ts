@@ -21,6 +21,8 @@ export interface GuardPolicy {
   readonly authenticated: boolean;
   readonly allowedHosts: readonly string[];
   readonly allowedOrigins: readonly string[];
+  /** Paths that pages of every origin may read. */
+  readonly isPublic?: (path: string) => boolean;
 }
 
 export interface GuardedTarget {
@@ -56,9 +58,20 @@ const HOST = /^(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?$/;
 /** Checks the head of a request. @throws {ProxyError} REQUEST_INVALID, HEADER_MISMATCH, ORIGIN_REJECTED, ROUTE_UNKNOWN, HEADERS_TOO_LARGE */
 export function guardHead(request: IncomingMessage, policy: GuardPolicy): GuardedTarget {
   checkFields(request);
-  checkHost(request.headers.host, policy);
-  checkOrigin(request.headers.origin, request.headers.host ?? '', policy);
+  const { host, origin } = request.headers;
+  checkHost(host, policy);
+  if (!isOriginAllowed(origin, host ?? '', policy) && !isPublicTarget(request.url ?? '', policy))
+    throw new ProxyError('ORIGIN_REJECTED', 'requests from this Origin are not allowed; add it to allowed_origins');
   return readTarget(request.url ?? '', policy.pathPrefix);
+}
+
+/** A page of an origin that is not allowed hears of nothing else, nor what is wrong with a target. */
+function isPublicTarget(target: string, policy: GuardPolicy): boolean {
+  try {
+    return policy.isPublic?.(readTarget(target, policy.pathPrefix).path) === true;
+  } catch {
+    return false;
+  }
 }
 
 /** One pass over the raw fields: repetition and contradiction. */
@@ -104,16 +117,16 @@ function checkHost(host: string | undefined, policy: GuardPolicy): void {
   throw new ProxyError('ORIGIN_REJECTED', `the Host '${name}' is not allowed here; add it to allowed_hosts`);
 }
 
-function checkOrigin(origin: string | undefined, host: string, policy: GuardPolicy): void {
-  if (origin === undefined) return;
-  if (policy.allowedOrigins.includes('*') || policy.allowedOrigins.includes(origin)) return;
+function isOriginAllowed(origin: string | undefined, host: string, policy: GuardPolicy): boolean {
+  if (origin === undefined) return true;
+  if (policy.allowedOrigins.includes('*') || policy.allowedOrigins.includes(origin)) return true;
   const match = /^https?:\/\/([^/?#@]+)$/.exec(origin);
   if (match?.[1] !== undefined && HOST.test(match[1])) {
     const name = hostName(match[1]);
-    if (LOOPBACK_NAME.test(name) && LOOPBACK_NAME.test(hostName(host))) return;
-    if (match[1].toLowerCase() === host.toLowerCase()) return;
+    if (LOOPBACK_NAME.test(name) && LOOPBACK_NAME.test(hostName(host))) return true;
+    if (match[1].toLowerCase() === host.toLowerCase()) return true;
   }
-  throw new ProxyError('ORIGIN_REJECTED', 'requests from this Origin are not allowed; add it to allowed_origins');
+  return false;
 }
 
 function hostName(host: string): string {

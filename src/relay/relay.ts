@@ -318,6 +318,8 @@ function answerFields(
     // A challenge to our credential would send the client to log in at the wrong server (RFC 9110 §11.6.1).
     if (name === 'www-authenticate' && !passthrough) continue;
     if (HOP_BY_HOP.has(name) || ORIGIN_SCOPED.has(name) || named.includes(name)) continue;
+    // Which pages may read the answer says `allowed_origins`.
+    if (name.startsWith('access-control-')) continue;
     if (name === 'content-length' && isStream) continue; // heartbeats and the endpoint rewrite change the length
     if (name === 'x-accel-buffering' && isStream) continue;
     fields.push(rawName, head.rawHeaders[i + 1] ?? '');
