@@ -4,7 +4,7 @@
  * The key decides the algorithm, never the token: each key has the algorithms that its type allows, or the one that it
  * names, and everything else (`none`, HMAC, another family) is refused (RFC 8725 §3.1). An unknown key id is a verdict
  * of its own, because the issuer may have changed its keys since they were read. Pure: keys and time are handed in;
- * fetching keys is `jwks`. Source: RFC 7515 §5.2, RFC 7517, RFC 7518 §3, RFC 7519 §4.1, RFC 8037, RFC 9068 §4.
+ * fetching keys is `jwks`. Source: RFC 7515 §5.2, RFC 7517, RFC 7518 §3, RFC 7519 §4.1, RFC 8037, RFC 9068 §4, RFC 9864.
  */
 import { constants, createPublicKey, verify, type KeyObject } from 'node:crypto';
 import { JWT_KEY_COUNT_MAX, JWT_LEEWAY_MS, TOKEN_BYTES_MAX } from '../limits.ts';
@@ -49,14 +49,17 @@ const ALGORITHMS = {
   ES384: { hash: 'sha384', options: P1363 },
   ES512: { hash: 'sha512', options: P1363 },
   EdDSA: { hash: null, options: {} },
+  // The same with the curve in the name (RFC 9864 §2.2).
+  Ed25519: { hash: null, options: {} },
+  Ed448: { hash: null, options: {} },
 } as const;
 
 const OF_CURVE: Readonly<Record<string, readonly Algorithm[]>> = {
   'P-256': ['ES256'],
   'P-384': ['ES384'],
   'P-521': ['ES512'],
-  Ed25519: ['EdDSA'],
-  Ed448: ['EdDSA'],
+  Ed25519: ['Ed25519', 'EdDSA'],
+  Ed448: ['Ed448', 'EdDSA'],
 };
 const OF_RSA: readonly Algorithm[] = ['RS256', 'PS256', 'RS384', 'PS384', 'RS512', 'PS512'];
 /** RFC 7518 §3.3. */

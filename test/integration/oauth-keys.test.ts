@@ -172,3 +172,16 @@ verifies(
     assert.match(other.error.message, /not on the public internet/);
   },
 );
+
+for (const algorithm of ['Ed25519', 'EdDSA'] as const) {
+  verifies('oauth.jwt', `a token that the authorization server signs as ${algorithm} is good`, async (t) => {
+    const issuer = await startAuthorizationServer(t, algorithm);
+    const { verify, clock } = await openWorld(t, { issuer: issuer.issuer, userClaim: 'client_id' });
+    clock.advance(Date.now() - clock.wallMs());
+    const token = await issuer.token({ client: 'alice', resource: RESOURCE });
+    const header: unknown = JSON.parse(Buffer.from(token.split('.')[0] ?? '', 'base64url').toString());
+    assert.equal((header as { alg: string }).alg, algorithm);
+    const verdict = await verify(token);
+    assert.equal(verdict.kind === 'good' && verdict.grant.subject, 'alice');
+  });
+}

@@ -38,12 +38,19 @@ export interface AuthorizationServer {
   answers: boolean;
 }
 
+type Algorithm = 'RS256' | 'Ed25519' | 'EdDSA';
+
 interface SigningKey {
+  readonly algorithm: Algorithm;
   readonly privateKey: KeyObject;
   readonly kid: string;
 }
 
-export async function startAuthorizationServer(cleanup: Cleanup): Promise<AuthorizationServer> {
+/** @param algorithm of the keys and of the tokens, as the server names it */
+export async function startAuthorizationServer(
+  cleanup: Cleanup,
+  algorithm: Algorithm = 'RS256',
+): Promise<AuthorizationServer> {
   let listener: RequestListener | undefined;
   const asked: string[] = [];
   const state = { answers: true };
@@ -58,7 +65,7 @@ export async function startAuthorizationServer(cleanup: Cleanup): Promise<Author
     return new Promise<void>((resolve) => void server.close(() => resolve()));
   });
   const issuer = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  let key = newKey();
+  let key = newKey(algorithm);
   const next: Wished = { lifetime: 600, claims: {} };
   const open = (): void => {
     listener = new Provider(issuer, configurationFor(key, next)).callback();
@@ -89,18 +96,21 @@ export async function startAuthorizationServer(cleanup: Cleanup): Promise<Author
     },
     forge(claims, header = {}) {
       const part = (value: unknown): string => Buffer.from(JSON.stringify(value)).toString('base64url');
-      const signed = `${part({ alg: 'RS256', typ: 'at+jwt', kid: key.kid, ...header })}.${part(claims)}`;
-      return `${signed}.${sign('sha256', Buffer.from(signed), key.privateKey).toString('base64url')}`;
+      const signed = `${part({ alg: algorithm, typ: 'at+jwt', kid: key.kid, ...header })}.${part(claims)}`;
+      const hash = algorithm === 'RS256' ? 'sha256' : null;
+      return `${signed}.${sign(hash, Buffer.from(signed), key.privateKey).toString('base64url')}`;
     },
     rotate() {
-      key = newKey();
+      key = newKey(algorithm);
       open();
     },
   };
 }
 
-function newKey(): SigningKey {
-  return { privateKey: generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey, kid: randomUUID() };
+function newKey(algorithm: Algorithm): SigningKey {
+  const { privateKey } =
+    algorithm === 'RS256' ? generateKeyPairSync('rsa', { modulusLength: 2048 }) : generateKeyPairSync('ed25519');
+  return { algorithm, privateKey, kid: randomUUID() };
 }
 
 /** What the token that is asked for next is to be. */
@@ -111,11 +121,12 @@ interface Wished {
 
 function configurationFor(key: SigningKey, next: Wished): Record<string, unknown> {
   return {
-    jwks: { keys: [{ ...key.privateKey.export({ format: 'jwk' }), kid: key.kid, use: 'sig', alg: 'RS256' }] },
+    jwks: { keys: [{ ...key.privateKey.export({ format: 'jwk' }), kid: key.kid, use: 'sig', alg: key.algorithm }] },
     clients: CLIENTS.map((client) => ({
       client_id: client,
       client_secret: SECRET_OF_CLIENT,
       grant_types: ['client_credentials'],
+      id_token_signed_response_alg: key.algorithm,
       redirect_uris: [],
       response_types: [],
     })),
@@ -133,7 +144,7 @@ function configurationFor(key: SigningKey, next: Wished): Record<string, unknown
           audience: resource,
           accessTokenTTL: next.lifetime,
           accessTokenFormat: resource.includes('opaque') ? 'opaque' : 'jwt',
-          jwt: { sign: { alg: 'RS256' } },
+          jwt: { sign: { alg: key.algorithm } },
         }),
       },
     },

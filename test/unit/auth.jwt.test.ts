@@ -61,12 +61,18 @@ function tokenOf(header: Readonly<Record<string, unknown>>, signer: (data: Buffe
 const rsa = generateKeyPairSync('rsa', { modulusLength: 2048 });
 const ec = generateKeyPairSync('ec', { namedCurve: 'P-256' });
 const ed = generateKeyPairSync('ed25519');
+const ed448 = generateKeyPairSync('ed448');
 const jwkOf = (key: KeyObject, more: Readonly<Record<string, unknown>>): unknown => ({
   ...key.export({ format: 'jwk' }),
   ...more,
 });
 const KEYS = readJwks({
-  keys: [jwkOf(rsa.publicKey, { kid: 'r' }), jwkOf(ec.publicKey, { kid: 'e' }), jwkOf(ed.publicKey, { kid: 'd' })],
+  keys: [
+    jwkOf(rsa.publicKey, { kid: 'r' }),
+    jwkOf(ec.publicKey, { kid: 'e' }),
+    jwkOf(ed.publicKey, { kid: 'd' }),
+    jwkOf(ed448.publicKey, { kid: 'g' }),
+  ],
 });
 const rs256 = (data: Buffer): Buffer => sign('sha256', data, rsa.privateKey);
 
@@ -83,8 +89,11 @@ for (const { alg, kid, signer } of [
     signer: (data: Buffer) => sign('sha256', data, { key: ec.privateKey, dsaEncoding: 'ieee-p1363' }),
   },
   { alg: 'EdDSA', kid: 'd', signer: (data: Buffer) => sign(null, data, ed.privateKey) },
+  { alg: 'Ed25519', kid: 'd', signer: (data: Buffer) => sign(null, data, ed.privateKey) },
+  { alg: 'EdDSA', kid: 'g', signer: (data: Buffer) => sign(null, data, ed448.privateKey) },
+  { alg: 'Ed448', kid: 'g', signer: (data: Buffer) => sign(null, data, ed448.privateKey) },
 ]) {
-  test(`${alg} is verified by its key, and by no other`, () => {
+  test(`${alg} is verified by its key ${kid}, and by no other`, () => {
     const token = tokenOf({ alg, kid, typ: 'at+jwt' }, signer);
     assert.ok(looksLikeJwt(token));
     assert.equal(verifyJws(token, KEYS).kind, 'signed');
@@ -102,6 +111,10 @@ const FORGERIES: readonly { name: string; token: string }[] = [
     token: tokenOf({ alg: 'HS256', kid: 'r' }, (data) => createHmac('sha256', publicPem).update(data).digest()),
   },
   { name: 'of another family than its key', token: tokenOf({ alg: 'ES256', kid: 'r' }, rs256) },
+  {
+    name: 'with the name of another curve',
+    token: tokenOf({ alg: 'Ed448', kid: 'd' }, (data) => sign(null, data, ed.privateKey)),
+  },
   { name: 'with an extension that has to be known', token: tokenOf({ alg: 'RS256', kid: 'r', crit: ['b64'] }, rs256) },
   { name: 'of another type', token: tokenOf({ alg: 'RS256', kid: 'r', typ: 'logout+jwt' }, rs256) },
   { name: 'with an inherited name as algorithm', token: tokenOf({ alg: 'toString', kid: 'r' }, rs256) },
@@ -113,6 +126,24 @@ const FORGERIES: readonly { name: string; token: string }[] = [
 for (const { name, token } of FORGERIES) {
   test(`a token ${name} is invalid`, () => {
     assert.equal(verifyJws(token, KEYS).kind, 'invalid');
+  });
+}
+
+for (const { said, allowed } of [
+  { said: 'Ed25519', allowed: ['Ed25519'] },
+  { said: 'EdDSA', allowed: ['EdDSA'] },
+  { said: undefined, allowed: ['Ed25519', 'EdDSA'] },
+]) {
+  test(`a key whose set says ${said ?? 'no algorithm'} is used for ${allowed.join(' and ')} alone`, () => {
+    const keys = readJwks({ keys: [jwkOf(ed.publicKey, { kid: 'd', ...(said && { alg: said }) })] });
+    assert.deepEqual(keys[0]?.algorithms, allowed);
+    for (const alg of ['Ed25519', 'EdDSA', 'Ed448']) {
+      const verdict = verifyJws(
+        tokenOf({ alg, kid: 'd' }, (data) => sign(null, data, ed.privateKey)),
+        keys,
+      );
+      assert.equal(verdict.kind, allowed.includes(alg) ? 'signed' : 'invalid');
+    }
   });
 }
 

@@ -322,6 +322,8 @@ test('auth none on an address that others can reach is questioned', () => {
     'with "auth: none" everybody who can reach 0.0.0.0:3000 may use all servers',
   ]);
   assert.deepEqual(text('127.0.0.1:3000'), []);
+  assert.match(text('127.0.0.1:3000\nallowed_origins: "*"').join(), /every web page that is open in a browser/);
+  assert.deepEqual(text('127.0.0.1:3000\nallowed_origins: https://app.example'), []);
 });
 
 verifies('check.warn-passthrough', 'passthrough alone needs no user', () => {
