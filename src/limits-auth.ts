@@ -19,8 +19,16 @@ export const JWT_KEY_COUNT_MAX = 64;
 export const JWKS_MS_MAX = 60 * MINUTE;
 /** How long keys are used while their issuer does not answer. */
 export const JWKS_STALE_MS_MAX = 24 * 60 * MINUTE;
-/** Shortest time between two questions to an issuer for its keys, whoever sends tokens with unknown ones. */
+/** How often an issuer is asked about one unknown key, and in the long run about all of them. */
 export const JWKS_PAUSE_MS_MIN = 10 * SECOND;
+/** Questions to an issuer about unknown keys that are asked at once, before that pause holds for all. */
+export const JWKS_BURST_COUNT = 5;
+/** How long requests wait for an authorization server; keys that come later serve the next ones. */
+export const ISSUER_WAIT_MS_MAX = 3 * SECOND;
+/** How long an authorization server is not asked after it failed; twice as long after each further failure. */
+export const ISSUER_PAUSE_MS_BASE = 1 * SECOND;
+/** The longest such pause. */
+export const ISSUER_PAUSE_MS_MAX = 30 * SECOND;
 /** Valid access tokens that need not be verified again; beyond it the oldest is. */
 export const ACCESS_TOKEN_COUNT_MAX = 10_000;
 /** How long the answer about an opaque access token is believed. */

@@ -31,8 +31,10 @@ export const OAUTH = {
   'oauth.passthrough': 'A token for a passthrough server is shown to nobody else, and none of ours to it.',
   'oauth.metadata': 'Each mounted path has RFC 9728 metadata, and a challenge that leads there.',
   'oauth.no-login': 'Without an authorization server no challenge names one.',
-  'oauth.key-rotation': 'An unknown key makes the keys be read once, and not again within the pause.',
+  'oauth.key-rotation': 'A new key is good with its first token; invented ones cannot make us ask without end.',
   'oauth.issuer-down': 'Old keys serve while the issuer is down, for a bounded time; without any it is 503.',
+  'oauth.issuer-slow':
+    'Nobody waits long for an issuer that does not answer, and not everybody; known tokens not at all.',
   'oauth.discovery': 'Keys are found by the metadata of the issuer, which has to name itself.',
   'oauth.no-private': 'An issuer in a private network is not asked unless that is allowed.',
   'oauth.expiry-ends-streams': 'A stream ends within a minute after its token has expired.',

@@ -7,14 +7,29 @@
  * it changes whom or what is believed. Source: RFC 9068 §4, RFC 7662 §2.2, RFC 8707 §2, RFC 8725.
  */
 import { ProxyError } from '../errors.ts';
-import { ACCESS_TOKEN_COUNT_MAX, INTROSPECTED_STREAM_MS_MAX, INTROSPECTION_MS_MAX, JWT_LEEWAY_MS } from '../limits.ts';
+import {
+  ACCESS_TOKEN_COUNT_MAX,
+  INTROSPECTED_STREAM_MS_MAX,
+  INTROSPECTION_MS_MAX,
+  ISSUER_WAIT_MS_MAX,
+  JWT_LEEWAY_MS,
+} from '../limits.ts';
 import { isServerName } from '../config/server-name.ts';
 import { mayBeRole } from '../config/users.ts';
 import type { Config, OAuthConfig } from '../model.ts';
 import { namesIn } from './claims.ts';
 import { createIntrospection } from './introspect.ts';
+import { waitForIssuer } from './issuer-wait.ts';
 import { createKeySource, type IssuerDoor } from './jwks.ts';
-import { checkClaims, looksLikeJwt, readClaims, verifyJws, type JwtClaims, type VerificationKey } from './jwt.ts';
+import {
+  checkClaims,
+  looksLikeJwt,
+  readClaims,
+  readKid,
+  verifyJws,
+  type JwtClaims,
+  type VerificationKey,
+} from './jwt.ts';
 import type { Named } from './unlisted.ts';
 
 /** What a good token says. */
@@ -80,6 +95,9 @@ export function createTokenVerifier(config: Config, door: IssuerDoor): TokenVeri
       return unknown(error);
     }
   };
+  /** An answer that comes later is remembered all the same. */
+  const soon = (verdict: Promise<TokenVerdict>): Promise<TokenVerdict> =>
+    waitForIssuer(verdict, ISSUER_WAIT_MS_MAX, oauth.introspection?.url ?? '').catch(unknown);
   const isJwt = (token: string): boolean => jwt !== undefined && looksLikeJwt(token);
   return {
     concerns: (token, elsewhere) =>
@@ -87,7 +105,7 @@ export function createTokenVerifier(config: Config, door: IssuerDoor): TokenVeri
     verify(token) {
       const grant = known.find(token.digest);
       if (grant !== undefined) return { kind: 'good', grant };
-      if (jwt === undefined || !isJwt(token.text)) return introspect(token);
+      if (jwt === undefined || !isJwt(token.text)) return soon(introspect(token));
       const verdict = jwt(token.text);
       if (!(verdict instanceof Promise)) return remember(token.digest, verdict, Infinity);
       return verdict.then((found) => remember(token.digest, found, Infinity));
@@ -148,7 +166,7 @@ function createJwtCheck(
   };
   const checkLater = async (token: string): Promise<TokenVerdict> => {
     try {
-      return check(token, await source.refresh()) ?? bad('its key is not one of the issuer');
+      return check(token, await source.find(readKid(token))) ?? bad('its key is not one of the issuer');
     } catch (error) {
       return unknown(error);
     }

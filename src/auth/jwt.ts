@@ -102,6 +102,12 @@ export function readClaims(token: string): JwtClaims | undefined {
   return token.length > TOKEN_BYTES_MAX ? undefined : readPart(token.split('.')[1] ?? '');
 }
 
+/** Which key a JWT says it is signed with, nothing of it verified. */
+export function readKid(token: string): string | undefined {
+  const kid = token.length > TOKEN_BYTES_MAX ? undefined : readPart(token.split('.')[0] ?? '')?.['kid'];
+  return typeof kid === 'string' ? kid : undefined;
+}
+
 /** Verifies the signature of a compact JWS and reads its claims. Never throws. */
 export function verifyJws(token: string, keys: readonly VerificationKey[]): JwsVerdict {
   if (token.length > TOKEN_BYTES_MAX || !looksLikeJwt(token)) return invalid('it is no JWT');

@@ -6,10 +6,23 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { after, type TestContext } from 'node:test';
 import { createTokenVerifier, type TokenVerdict } from '../../src/auth/access-token.ts';
-import { JWKS_MS_MAX, JWKS_PAUSE_MS_MIN, JWKS_STALE_MS_MAX, JWT_LEEWAY_MS } from '../../src/limits.ts';
+import {
+  ISSUER_PAUSE_MS_MAX,
+  ISSUER_WAIT_MS_MAX,
+  JWKS_BURST_COUNT,
+  JWKS_MS_MAX,
+  JWKS_PAUSE_MS_MIN,
+  JWKS_STALE_MS_MAX,
+  JWT_LEEWAY_MS,
+} from '../../src/limits.ts';
 import type { Config, OAuthConfig } from '../../src/model.ts';
+import { makeSecret } from '../../src/text/secret.ts';
 import { requestControl } from '../../src/upstream/control.ts';
-import { startAuthorizationServer, type AuthorizationServer } from '../support/authorization-server.ts';
+import {
+  SECRET_OF_CLIENT,
+  startAuthorizationServer,
+  type AuthorizationServer,
+} from '../support/authorization-server.ts';
 import { checkNothingLeft } from '../support/leaks.ts';
 import { standingClock } from '../support/scripted-peer.ts';
 import { verifies } from '../support/verifies.ts';
@@ -98,31 +111,49 @@ verifies('oauth.discovery', 'metadata that names another issuer is not believed'
 
 verifies(
   'oauth.key-rotation',
-  'an unknown key makes the keys be read once, and then not within the pause',
+  'a token with a new key is good at once, and the keys are read once for all',
   async (t) => {
-    const { issuer, clock, verify, token, reads, recalls, diags } = await openWorld(t);
+    const { issuer, verify, token, reads, recalls, diags } = await openWorld(t);
     const old = token();
     assert.equal(await kindOf(verify(old)), 'good');
     issuer.rotate();
     const fresh = token();
-    // Just read: an attacker may have made the key up.
-    assert.equal(await kindOf(verify(fresh)), 'bad');
-    assert.equal(reads(), 1);
-    clock.advance(JWKS_PAUSE_MS_MIN);
     const found = await Promise.all(Array.from({ length: 10 }, () => kindOf(verify(fresh))));
     assert.deepEqual(new Set(found), new Set(['good']));
     assert.equal(reads(), 2);
     assert.ok(diags.includes('the issuer of access tokens has other keys now'));
     assert.equal(recalls(old), false, 'what the old key signed is in doubt');
-    const invented = issuer.forge(
-      { iss: issuer.issuer, aud: RESOURCE, exp: clock.wallMs() / 1_000 + 600 },
-      { kid: 'x' },
-    );
+  },
+);
+
+verifies(
+  'oauth.key-rotation',
+  'keys that somebody invents are asked about once each, and not without end',
+  async (t) => {
+    const { issuer, clock, verify, token, reads } = await openWorld(t);
+    assert.equal(await kindOf(verify(token())), 'good');
+    const invented = (kid: string): string =>
+      issuer.forge({ iss: issuer.issuer, aud: RESOURCE, exp: clock.wallMs() / 1_000 + 600 }, { kid });
+    const same = await Promise.all(Array.from({ length: 20 }, () => kindOf(verify(invented('x')))));
+    assert.deepEqual(new Set(same), new Set(['bad']));
+    assert.equal(reads(), 2);
+    const others: string[] = [];
     for (let round = 0; round < 20; round += 1) {
       // oxlint-disable-next-line no-await-in-loop -- one after the other
-      assert.equal(await kindOf(verify(invented)), 'bad');
+      others.push(await kindOf(verify(invented(`x${round}`))));
     }
-    assert.equal(reads(), 2);
+    assert.equal(reads(), 1 + JWKS_BURST_COUNT);
+    assert.deepEqual(
+      [others.filter((kind) => kind === 'bad').length, others.filter((kind) => kind === 'unknown').length],
+      [JWKS_BURST_COUNT - 1, 21 - JWKS_BURST_COUNT],
+    );
+    // The real issuer's next key waits for its turn, and what is known does not.
+    issuer.rotate();
+    const fresh = token();
+    const refused = await verify(fresh);
+    assert.ok(refused.kind === 'unknown' && refused.error.code === 'OVERLOADED');
+    clock.advance(JWKS_PAUSE_MS_MIN);
+    assert.equal(await kindOf(verify(fresh)), 'good');
   },
 );
 
@@ -139,11 +170,85 @@ verifies('oauth.issuer-down', 'old keys serve while the issuer is down, and not 
   assert.ok(late.kind === 'unknown' && late.error.code === 'ISSUER_UNREACHABLE');
   issuer.answers = true;
   assert.equal(await kindOf(verify(token())), 'unknown', 'it was asked just now');
-  clock.advance(JWKS_PAUSE_MS_MIN);
+  clock.advance(ISSUER_PAUSE_MS_MAX);
   assert.equal(await kindOf(verify(token())), 'good');
   assert.equal(reads(), 2);
   assert.deepEqual(diags, ['the keys for access tokens cannot be read', 'the issuer of access tokens answers again']);
 });
+
+verifies('oauth.issuer-down', 'a failure is remembered, each time twice as long', async (t) => {
+  const { issuer, clock, verify, token } = await openWorld(t);
+  let connections = 0;
+  issuer.onConnection(() => (connections += 1));
+  issuer.answers = false;
+  for (const pauseMs of [1, 2, 4, 8, 16, 30, 30].map((seconds) => seconds * 1_000)) {
+    connections = 0;
+    // oxlint-disable-next-line no-await-in-loop -- one after the other
+    assert.equal(await kindOf(verify(token())), 'unknown');
+    assert.equal(connections, 2, 'both places of the metadata');
+    clock.advance(pauseMs - 1);
+    // oxlint-disable-next-line no-await-in-loop
+    assert.equal(await kindOf(verify(token())), 'unknown');
+    assert.equal(connections, 2, `nobody asks within ${pauseMs} ms`);
+    clock.advance(1);
+  }
+  issuer.answers = true;
+  assert.equal(await kindOf(verify(token())), 'good');
+});
+
+verifies(
+  'oauth.issuer-slow',
+  'nobody waits long for an issuer that never answers, and who is known not at all',
+  async (t) => {
+    const { issuer, clock, verify, token, isInstant } = await openWorld(t);
+    const known = token();
+    assert.equal(await kindOf(verify(known)), 'good');
+    issuer.answers = 'never';
+    issuer.rotate();
+    const begun = performance.now();
+    const waiting = [verify(token()), verify(token())];
+    assert.equal(isInstant(known), true);
+    for (const verdict of await Promise.all(waiting))
+      assert.ok(verdict.kind === 'unknown' && verdict.error.code === 'ISSUER_UNREACHABLE');
+    const ms = performance.now() - begun;
+    assert.ok(ms > ISSUER_WAIT_MS_MAX - 100 && ms < 2 * ISSUER_WAIT_MS_MAX, `${ms} ms`);
+    // The question is still open; who comes after the wait is told at once.
+    clock.advance(ISSUER_WAIT_MS_MAX);
+    const again = performance.now();
+    assert.equal(await kindOf(verify(token())), 'unknown');
+    assert.ok(performance.now() - again < 500);
+    assert.equal(isInstant(known), true);
+  },
+);
+
+verifies(
+  'oauth.issuer-slow',
+  'opaque tokens do not wait either, and one that was answered late is known',
+  async (t) => {
+    const issuer = await startAuthorizationServer(t);
+    const url = `${issuer.issuer}/token/introspection`;
+    const introspection = { url, clientId: 'gateway', clientSecret: makeSecret(SECRET_OF_CLIENT) };
+    const { clock, verify } = await openWorld(t, {
+      issuer: issuer.issuer,
+      introspection,
+      userClaim: 'client_id',
+      audiences: ['https://mcp.example.com/opaque'],
+    });
+    clock.advance(Date.now() - clock.wallMs());
+    const wish = { client: 'alice', resource: 'https://mcp.example.com/opaque' } as const;
+    const [first, second] = [await issuer.token(wish), await issuer.token(wish)];
+    issuer.answers = 'later';
+    const begun = performance.now();
+    assert.equal(await kindOf(verify(first)), 'unknown');
+    assert.ok(performance.now() - begun < 2 * ISSUER_WAIT_MS_MAX);
+    const again = performance.now();
+    assert.equal(await kindOf(verify(second)), 'unknown');
+    assert.ok(performance.now() - again < 500, 'nobody else waits');
+    issuer.answers = true;
+    await waitFor(async () => (await kindOf(verify(first))) === 'good', { what: 'the late answer' });
+    assert.equal(await kindOf(verify(second)), 'good');
+  },
+);
 
 verifies('oauth.jwt-cached', 'a token is known until it ends, and what is bad on its face asks nobody', async (t) => {
   const { issuer, clock, verify, token, recalls } = await openWorld(t);

@@ -34,8 +34,10 @@ export interface AuthorizationServer {
   forge(claims: Readonly<Record<string, unknown>>, header?: Readonly<Record<string, unknown>>): string;
   /** Throws the key away and uses a new one. */
   rotate(): void;
-  /** Whether it answers at all; connections are cut without an answer otherwise. */
-  answers: boolean;
+  /** Whether it answers; else connections are cut, or stay without an answer: for ever, or until it does. */
+  answers: boolean | 'never' | 'later';
+  /** Calls back for each request that comes, answered or not. */
+  onConnection(listener: () => void): void;
 }
 
 type Algorithm = 'RS256' | 'Ed25519' | 'EdDSA';
@@ -53,11 +55,15 @@ export async function startAuthorizationServer(
 ): Promise<AuthorizationServer> {
   let listener: RequestListener | undefined;
   const asked: string[] = [];
-  const state = { answers: true };
+  const listeners: (() => void)[] = [];
+  const held: (() => void)[] = [];
+  const state: Pick<AuthorizationServer, 'answers'> = { answers: true };
   const server = createServer((request, response) => {
-    if (!state.answers) return void request.socket.destroy();
+    listeners.forEach((tell) => tell());
+    if (state.answers === false) return void request.socket.destroy();
     asked.push(request.url ?? '');
-    listener?.(request, response);
+    if (state.answers === 'later') held.push(() => listener?.(request, response));
+    if (state.answers === true) listener?.(request, response);
   });
   await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve));
   cleanup.after(() => {
@@ -79,7 +85,9 @@ export async function startAuthorizationServer(
     },
     set answers(value) {
       state.answers = value;
+      if (value === true) for (const answer of held.splice(0)) answer();
     },
+    onConnection: (tell) => void listeners.push(tell),
     async token(wish) {
       next.lifetime = wish.lifetime ?? 600;
       next.claims = wish.claims ?? {};
