@@ -5,7 +5,8 @@
  * The head says it where it can: a modern `MCP-Protocol-Version` is a modern request, a session id that our sealer
  * opens belongs to the gateway and any other to the server. Only a POST without either is looked into, and only while
  * it is so short that the relay holds it anyway: it may be `initialize`, or a modern request whose header was lost.
- * Anything else is left to the server, whose own answer is the best error. What a server speaks is asked by
+ * Anything else is left to the server, whose own answer is the best error; only where that says that nothing takes a
+ * POST there, the server is asked whether it speaks HTTP+SSE alone, which a client without a session cannot know. What a server speaks is asked by
  * `upstream/speaks`; when it is known nothing waits. Source: MCP 2026-07-28 basic/versioning, Backward Compatibility.
  */
 import type { Sealer } from '../auth/seal.ts';
@@ -37,8 +38,16 @@ export interface ChoiceContext {
   readonly remote: RemoteOptions;
 }
 
+/**
+ * Asked when the server answered a relayed request with "nothing here": whether it speaks something else instead, so
+ * that messages are to be translated. Never rejects.
+ */
+export type Reconsider = () => Promise<boolean>;
+
+type Then = (path: Path, reconsider?: Reconsider) => void;
+
 /** Calls back with the path, at once when it can be told, or answers the exchange itself when that ended before. */
-export function choose(choice: Choice, context: ChoiceContext, then: (path: Path) => void): void {
+export function choose(choice: Choice, context: ChoiceContext, then: Then): void {
   const found = judgeHead(choice, context);
   if (found === 'body') return readBodyFirst(choice, context, then);
   if (found === 'relay' || found === 'messages') return then(found);
@@ -63,7 +72,7 @@ function judgeHead({ exchange, server, part, principalId }: Choice, context: Cho
   return method === 'POST' ? 'body' : 'relay';
 }
 
-function readBodyFirst(choice: Choice, context: ChoiceContext, then: (path: Path) => void): void {
+function readBodyFirst(choice: Choice, context: ChoiceContext, then: Then): void {
   const { exchange } = choice;
   let byteCount = 0;
   readBody(exchange.request, {
@@ -75,7 +84,7 @@ function readBodyFirst(choice: Choice, context: ChoiceContext, then: (path: Path
       // Whoever serves it takes it from here, and counts its bytes.
       exchange.body = body;
       const speech = body.kind === 'whole' ? speechOf(body.bytes) : undefined;
-      if (speech === undefined) then('relay');
+      if (speech === undefined) then('relay', async () => !(await isSpoken(context.remote, 'legacy')));
       else judgeSpeech(speech, { choice, context }, then);
     },
     onFailure(error) {

@@ -26,14 +26,14 @@ import { EXCHANGE_COUNT_MAX } from '../limits.ts';
 import type { Diag } from '../log/diag.ts';
 import { mayRestrict } from '../mcp/access.ts';
 import type { Clock, Config, Entry, HttpServerConfig, Principal, ServerConfig } from '../model.ts';
-import { relay } from '../relay/relay.ts';
+import { relay, type Otherwise } from '../relay/relay.ts';
 import type { RemoteOptions } from '../upstream/mcp-http.ts';
 import { cameFromHere } from '../upstream/outbound.ts';
 import type { UpstreamPool } from '../upstream/pool.ts';
 import { admit, noteFailedLogin, type AdmitOptions } from './admit.ts';
 import { beginExchange, createRegistry, emptyEntry, type OpenExchanges } from './begin.ts';
 import type { MessagePath } from './messages.ts';
-import { choose } from './choose.ts';
+import { choose, type Reconsider } from './choose.ts';
 import { metadataAt } from './login.ts';
 import { choosePath, findRoute, METHODS, type Path, type Route } from './routes.ts';
 import type { Snapshot } from './snapshot.ts';
@@ -165,8 +165,11 @@ function serveOne(exchange: Exchange, chosen: Chosen, here: { snapshot: Snapshot
   requireCredential(server, principal.id);
   const { method, headers } = exchange.request;
   const fallsBack = method === 'GET' && headers['mcp-session-id'] === undefined;
-  const serve = (path: Path): void => {
-    if (server.kind === 'http' && path === 'relay') return relayBytes(exchange, { ...chosen, server }, here);
+  const serve = (path: Path, reconsider?: Reconsider): void => {
+    if (server.kind === 'http' && path === 'relay') {
+      const otherwise = reconsider && { isNeeded: reconsider, serve: () => serve('messages') };
+      return relayBytes(exchange, { ...chosen, server, otherwise }, here);
+    }
     here.options.messages.serve(exchange, { principal, serverName: server.name, part });
   };
   const looksInside = mayRestrict(principal.access, server.exposure.prefix) || needsMessages(principal, server);
@@ -181,9 +184,9 @@ function serveOne(exchange: Exchange, chosen: Chosen, here: { snapshot: Snapshot
     clock,
     onDiag: (level, message, data) => diag[level](message, data),
   };
-  choose(choice, { sealer, remote, bodyBytesMax: config.bodyBytesMax }, (found) => {
+  choose(choice, { sealer, remote, bodyBytesMax: config.bodyBytesMax }, (found, reconsider) => {
     try {
-      serve(found);
+      serve(found, reconsider);
     } catch (thrown) {
       // Maybe called from an event, where nobody above catches.
       answerThrown(exchange, thrown, diag);
@@ -193,7 +196,12 @@ function serveOne(exchange: Exchange, chosen: Chosen, here: { snapshot: Snapshot
 
 function relayBytes(
   exchange: Exchange,
-  { server, principal, part }: Chosen & { readonly server: HttpServerConfig },
+  {
+    server,
+    principal,
+    part,
+    otherwise,
+  }: Chosen & { readonly server: HttpServerConfig; otherwise: Otherwise | undefined },
   here: { snapshot: Snapshot; options: ServeOptions },
 ): void {
   const { config, redactor } = here.snapshot;
@@ -207,6 +215,7 @@ function relayBytes(
       upstream: here.options.pool.get(server),
       principalId: principal.id,
       part: part === 'messages' ? 'messages' : 'endpoint',
+      otherwise,
     },
     {
       clock: here.options.clock,

@@ -44,6 +44,16 @@ export interface RelayTarget {
   readonly principalId: string;
   /** `endpoint`: the server's URL itself; `messages`: where a sealed endpoint handle says. */
   readonly part: 'endpoint' | 'messages';
+  /** For a request that the server may be unable to take at this URL. */
+  readonly otherwise: Otherwise | undefined;
+}
+
+/** Another way to serve an exchange whose body is held whole. */
+export interface Otherwise {
+  /** Asked when the server says that nothing takes a POST there. Never rejects. */
+  isNeeded(): Promise<boolean>;
+  /** Answers the exchange in every case. */
+  serve(): void;
 }
 
 /** Relays one exchange; answers it in every case. */
@@ -190,15 +200,42 @@ class Relayed {
   }
 
   #onHead(head: IncomingMessage): void {
-    const { exchange, target, observer } = this.#options;
+    const { exchange, target } = this.#options;
     const refusal = refuseHead(head, target, exchange.request.method ?? '');
     if (refusal !== undefined) {
       head.on('error', () => undefined);
       return this.#fail(refusal);
     }
+    const { otherwise } = target;
+    if (otherwise !== undefined && isNothingHere(head)) return this.#reconsider(head, otherwise);
+    this.#pass(head);
+  }
+
+  #pass(head: IncomingMessage): void {
+    const { exchange, observer } = this.#options;
     this.#answered = true;
     observer.fill(exchange.entry);
     streamThrough(exchange, head, this.#streamOptions(head));
+  }
+
+  #reconsider(head: IncomingMessage, otherwise: Otherwise): void {
+    const { exchange, context, target } = this.#options;
+    head.on('error', () => undefined);
+    void otherwise.isNeeded().then((is) => {
+      if (this.#answered) return;
+      try {
+        if (!is && !head.destroyed) return this.#pass(head);
+        if (!is)
+          return this.#fail(new ProxyError('UPSTREAM_CLOSED', `server ${target.server.name} broke off its answer`));
+        this.#answered = true;
+        exchange.stop = undefined;
+        exchange.entry.bytesIn = 0; // whoever serves it now counts them again
+        this.#attempt?.abort();
+        otherwise.serve();
+      } catch (thrown) {
+        context.onThrown(thrown);
+      }
+    });
   }
 
   #streamOptions(head: IncomingMessage): StreamOptions {
@@ -284,6 +321,12 @@ function refuseHead(head: IncomingMessage, target: RelayTarget, method: string):
     return new ProxyError('UPSTREAM_PROTOCOL', message);
   }
   return undefined;
+}
+
+/** As a server of HTTP+SSE alone answers a POST (MCP 2025-11-25 transports, Backwards Compatibility). */
+function isNothingHere({ statusCode, headers }: IncomingMessage): boolean {
+  if (statusCode !== 400 && statusCode !== 404 && statusCode !== 405) return false;
+  return parseMediaType(headers['content-type'] ?? '')?.type !== 'application/json';
 }
 
 function outcomeOf(status: number): 'ok' | 'client_error' | 'upstream_error' {

@@ -6,6 +6,7 @@ import assert from 'node:assert/strict';
 import { after } from 'node:test';
 import { connectClient1, connectClient2, type OfficialClient } from '../support/official-clients.ts';
 import { startConformanceFixture, startEverything } from '../support/peers.ts';
+import { POST } from '../support/proxied-app.ts';
 import { startApp } from '../support/start-app.ts';
 import { verifies } from '../support/verifies.ts';
 import { waitFor } from '../support/wait.ts';
@@ -84,6 +85,14 @@ verifies('gateway.bridge.transport', 'the SDK 1 client of Streamable HTTP uses a
   const connected = await connectClient1(at('events'));
   assert.equal(connected.revision, '2025-11-25');
   assert.match(await use(connected, ECHO), /over the bridge/);
+});
+
+verifies('gateway.bridge.transport', 'a request without a session is served by a server of HTTP+SSE', async () => {
+  const headers = { ...POST, authorization: `Bearer ${TOKEN}` };
+  const body = JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'tools/call', params: ECHO });
+  const answer = await fetch(at('events').url, { method: 'POST', headers, body });
+  assert.equal(answer.status, 200);
+  assert.match(await answer.text(), /over the bridge/);
 });
 
 for (const [title, connect] of [

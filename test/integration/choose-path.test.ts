@@ -60,6 +60,7 @@ const MODERN_CALL = {
   method: 'tools/call',
   params: { name: 'work', arguments: {}, _meta: META },
 };
+const BARE_CALL = { jsonrpc: '2.0', id: 1, method: 'tools/call', params: { name: 'work' } };
 const MODERN_HEADERS = { 'mcp-protocol-version': '2026-07-28', 'mcp-method': 'tools/call', 'mcp-name': 'work' };
 const INITIALIZE = {
   jsonrpc: '2.0',
@@ -126,14 +127,46 @@ verifies(
   'what neither head nor body says is left to the server without a question',
   async (t) => {
     const world = await startWorld(t, { 'tools/call': CALLED });
-    const call = { jsonrpc: '2.0', id: 1, method: 'tools/call', params: { name: 'work' } };
-    await world.call('alice', call, { 'mcp-session-id': 'S1', 'mcp-protocol-version': '2025-11-25' });
-    await world.call('alice', call);
-    const long = { ...call, params: { name: 'work', arguments: { text: 'x'.repeat(300_000), also: '"initialize"' } } };
+    await world.call('alice', BARE_CALL, { 'mcp-session-id': 'S1', 'mcp-protocol-version': '2025-11-25' });
+    await world.call('alice', BARE_CALL);
+    const long = {
+      ...BARE_CALL,
+      params: { name: 'work', arguments: { text: 'x'.repeat(300_000), also: '"initialize"' } },
+    };
     const { answer, entry } = await world.call('alice', long);
     assert.equal(answer.status, 200);
     assert.equal(entry['bytes_in'], JSON.stringify(long).length);
     assert.deepEqual(world.asked(), ['tools/call', 'tools/call', 'tools/call']);
+  },
+);
+
+verifies('gateway.bridge.verdict', 'a server that takes initialize itself says what it does not serve', async (t) => {
+  const world = await startWorld(t, { initialize: INITIALIZED, 'tools/call': { status: 400, body: 'a teapot' } });
+  for (const asked of [['tools/call', 'initialize'], ['tools/call']]) {
+    const { answer, entry } = await world.call('alice', BARE_CALL);
+    assert.equal(answer.status, 400);
+    assert.equal(answer.text(), 'a teapot');
+    assert.equal(entry['bytes_in'], JSON.stringify(BARE_CALL).length);
+    assert.deepEqual(world.asked(), asked);
+  }
+});
+
+verifies(
+  'gateway.bridge.transport',
+  'who sends what needs a session without one to a server of HTTP+SSE alone is told to send initialize',
+  async (t) => {
+    const world = await startWorld(t, {});
+    world.upstream.answerWith(({ request, response }) => {
+      const isStream = request.method === 'GET';
+      response.writeHead(isStream ? 200 : 404, { 'content-type': isStream ? 'text/event-stream' : 'text/html' });
+      response.end(isStream ? 'event: endpoint\ndata: /messages\n\n' : '<pre>Cannot POST /mcp</pre>');
+    });
+    const bare = { ...BARE_CALL, method: 'resources/subscribe' };
+    const { answer, entry } = await world.call('alice', bare);
+    assert.equal(answer.status, 400);
+    assert.equal(entry['bytes_in'], JSON.stringify(bare).length);
+    assert.match(answer.text(), /"id":1.*initialize/);
+    assert.equal(entry['error_code'], 'SESSION_MISSING');
   },
 );
 
