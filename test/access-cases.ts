@@ -32,6 +32,7 @@ export const ACCESS_CASES = {
   'limits.addresses': 'Many addresses neither grow the table of failed logins nor push others out of it.',
   'why.answers':
     '`why` names tokens, the deciding rule with its place, the masked credential, both names and the state.',
+  'why.unknown': 'While a server that may have the name is down, `why` says that it cannot know.',
   'why.files': '`why` answers from the files when no service runs.',
   'why.exit': '`why` is exit 0 for allowed and 1 for denied or unknown, and names what is near.',
 } as const;

@@ -2,8 +2,8 @@
  * `mcproxy why USER TOOL|SERVER`: why somebody may use something, or may not.
  *
  * Asks the running service, which knows the lists and the states of its servers and the access tokens that it let in;
- * where none runs, the files alone are read, and what they cannot know is said to be unknown. Exit 0: allowed; 1: not allowed, or there is no such user or
- * target; 78: the files have problems.
+ * where none runs, the files alone are read, and what they cannot know is said to be unknown. Exit 0: allowed; 1: not
+ * allowed, not known, or there is no such user or target; 78: the files have problems.
  */
 import { ProxyError } from '../errors.ts';
 import { askService, SERVICE_OPTIONS } from './admin-client.ts';
@@ -29,7 +29,7 @@ export const whyCommand: Command = {
     'USER is one of tokens.yml, or oauth:NAME, as in the log, for who comes in by an access token. What that token names',
     'knows a service that has seen one; --role and --server say something else.',
     'TOOL is a name as in /mcp (server__tool), or without its prefix. Without a running service the files alone are read.',
-    'Exit codes: 0 allowed, 1 not allowed or no such user or target, 78 the files have problems.',
+    'Exit codes: 0 allowed, 1 not allowed, not known, or no such user or target, 78 the files have problems.',
   ],
   async run(invocation) {
     const [user = '', target = ''] = invocation.positionals;
@@ -94,11 +94,16 @@ function linesOf(match: WhyMatch): string[] {
     '',
     isTool ? `tool        ${match.exposed_name ?? ''}${exists}` : `server      ${match.server}`,
     ...(isTool ? [`is          ${match.tool ?? ''} at server ${match.server}`] : []),
-    `answer      ${match.allowed ? 'ALLOWED' : 'DENIED'}: ${match.reason}`,
+    `answer      ${verdictOf(match)}: ${match.reason}`,
     ...(rule === null ? [] : [`rule        ${rule.pattern} (${rule.from}${place(rule.at)})`]),
     `credential  ${credential.sent} (${credential.from}${place(credential.at)})`,
     `upstream    ${match.upstream}`,
   ];
+}
+
+function verdictOf({ allowed }: WhyMatch): string {
+  if (allowed === null) return 'UNKNOWN';
+  return allowed ? 'ALLOWED' : 'DENIED';
 }
 
 function place(at: string | null): string {

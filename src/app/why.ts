@@ -37,7 +37,8 @@ export interface WhyMatch {
   readonly exposed_name: string | null;
   /** Null when the server's list is not known. */
   readonly exists: boolean | null;
-  readonly allowed: boolean;
+  /** Null when the name is only a guess: it names no server, and this one's list is not known. */
+  readonly allowed: boolean | null;
   readonly reason: string;
   /** The rule that decides; null when it is the absence of one. */
   readonly rule: { readonly pattern: string; readonly from: string; readonly at: string | null } | null;
@@ -78,7 +79,7 @@ export function explainAccess(question: WhyQuestion): WhyAnswer {
     tokens,
     note,
     target,
-    allowed: matches.some(({ allowed }) => allowed),
+    allowed: matches.some(({ allowed }) => allowed === true),
     matches,
     nearest: matches.length > 0 ? [] : nearestTo(target, all),
     unknown: matches.length > 0 ? null : 'target',
@@ -140,7 +141,15 @@ function findMatches({ target }: WhyQuestion, principal: Principal, all: readonl
   if (certain.length > 0) return certain;
   return prefixed.some(({ server }) => all.some((around) => around.server.name === server && around.prefix !== ''))
     ? prefixed
-    : bare.filter(({ server }) => principal.servers.has(server));
+    : bare.filter(({ server }) => principal.servers.has(server)).map((match) => guessed(match));
+}
+
+/** Nobody ever listed this name: that no rule is against it says nothing. */
+function guessed(match: WhyMatch): WhyMatch {
+  if (match.allowed === false) return match;
+  const [state = ''] = match.upstream.split(/[:;]/);
+  const reason = `unknown while server ${match.server} is ${state}; nobody has listed a tool of this name`;
+  return { ...match, allowed: null, reason, rule: null };
 }
 
 /** As it is in the merged catalog. */
@@ -169,7 +178,7 @@ function mergedName({ server, prefix, prefixes, exposure }: Around, own: string)
 function matchServer(principal: Principal, around: Around): WhyMatch {
   const verdict = judgeServer(principal, around.server);
   const note =
-    verdict.allowed && hasRules(principal.access)
+    verdict.allowed === true && hasRules(principal.access)
       ? `${verdict.reason}; of its tools and the rest what further rules allow`
       : verdict.reason;
   return { ...describe(principal, around), tool: null, exposed_name: null, exists: true, ...verdict, reason: note };

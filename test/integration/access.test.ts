@@ -11,7 +11,7 @@ import { after, type TestContext } from 'node:test';
 import { eventsOf, modernBody, modernHeaders, type Json } from '../support/downstream-clients.ts';
 import { openStream, readUntil, send } from '../support/http-client.ts';
 import { checkNothingLeft } from '../support/leaks.ts';
-import { command, headersOf, openSession, settingsFile } from '../support/message-app.ts';
+import { command, headersOf, openSession, settingsFile, waitForTools } from '../support/message-app.ts';
 import { connectClient1, connectClient2 } from '../support/official-clients.ts';
 import { startConformanceFixture } from '../support/peers.ts';
 import { digestOf } from '../support/proxied-app.ts';
@@ -338,6 +338,22 @@ verifies(['why.answers', 'why.exit'], 'why says who, which rule, which credentia
     nothing.stderr,
     /there is no server or tool "web__test_simple_txt"; did you mean "web__test_simple_text"/,
   );
+});
+
+verifies('why.unknown', 'a name that nobody listed is unknown while a server is down, not allowed', async (t) => {
+  const servers = { cmd: command('tells-who.mjs', 'cmd'), dead: '{ command: /nowhere/at-all }' };
+  const denied = `alice: { token: "${digestOf(tokenOf('alice'))}", servers: [cmd] }`;
+  const users = `users:\n  open: { token: "${digestOf(tokenOf('open'))}", servers: "*" }\n  ${denied}\n`;
+  const app = await startApp(t, { files: { 'mcproxy.yml': settingsFile(servers), 'tokens.yml': users } });
+  await waitForTools(await openSession(app.url, 'open'), ['cmd']);
+  const asked = await why(app, 'open', 'nosuch__x');
+  assert.equal(asked.code, 1, asked.stdout);
+  assert.match(asked.stdout, /^answer {6}UNKNOWN: unknown while server dead is down; nobody has listed/m);
+  assert.doesNotMatch(asked.stdout, /ALLOWED|server cmd/);
+  const { allowed, matches } = JSON.parse((await why(app, 'open', 'nosuch__x', '--json')).stdout) as Json;
+  assert.deepEqual([allowed, matches[0].allowed, matches[0].exists], [false, null, null]);
+  assert.equal((await why(app, 'open', 'cmd__work')).code, 0);
+  assert.match((await why(app, 'alice', 'nosuch__x')).stderr, /there is no server or tool/);
 });
 
 verifies('why.files', 'why answers from the files alone when nothing runs', async (t) => {
