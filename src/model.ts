@@ -160,6 +160,8 @@ export type ServerConfig = HttpServerConfig | StdioServerConfig;
 export interface Principal {
   readonly id: string;
   readonly role: 'user' | 'admin';
+  /** Nobody in particular at the command line of this machine: no user that a file names. */
+  readonly isLocal?: true;
   /** Lower-case hex SHA-256 of each token; empty for `auth: none`. */
   readonly tokenDigests: readonly string[];
   readonly servers: ReadonlyMap<string, ServerConfig>;

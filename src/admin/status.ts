@@ -6,6 +6,7 @@
  * argument, no environment. Reasons are those that clients get, which never hold a secret. Pure; how a row is laid
  * out is the business of who shows it.
  */
+import { usersLacking } from '../config/lacking.ts';
 import type { Config, MemberStatus, ServerConfig } from '../model.ts';
 import { compareText } from '../text/order.ts';
 
@@ -36,7 +37,8 @@ export function serverRows(
     const row = rowOf(server, member, rssBytes);
     // Whoever asks from the command line without a name is no user whom a command or a file could name.
     const user = config.principals.some(({ id }) => id === row.user) ? row.user : null;
-    return [{ ...row, action: actionFor(server, { ...row, user }) }];
+    const action = row.state === 'lacking' ? actionForLacking(config, server) : actionFor(server, { ...row, user });
+    return [{ ...row, action }];
   });
   for (const server of config.servers.values()) {
     if (rows.some((row) => row.server === server.name)) continue;
@@ -80,6 +82,21 @@ function rowOf(server: ServerConfig, member: MemberStatus | undefined, rssBytes:
 function restingState(server: ServerConfig): ServerRow['state'] {
   if (!server.enabled) return 'disabled';
   return server.kind === 'http' && server.credential.type === 'passthrough' ? 'relayed' : 'idle';
+}
+
+/** A cell is to stay readable; the reason below the table names more. */
+const LACKING_COUNT_SHOWN = 3;
+
+/** The edit that gives users what each of them brings. */
+function actionForLacking(config: Config, server: ServerConfig): string | null {
+  const who = usersLacking(config, server.name).map(({ id }) => id);
+  const [first, ...others] = who;
+  if (first === undefined) return null;
+  const places = (user: string): string =>
+    server.lacks.map((what) => `users.${user}.servers.${server.name}.${what}`).join(' and ');
+  if (others.length === 0) return `add ${places(first)} to tokens.yml`;
+  const more = who.length > LACKING_COUNT_SHOWN ? ` and ${who.length - LACKING_COUNT_SHOWN} more` : '';
+  return `add ${places('NAME')} to tokens.yml for ${who.slice(0, LACKING_COUNT_SHOWN).join(', ')}${more}`;
 }
 
 /** What puts it right; null when there is nothing to do. */

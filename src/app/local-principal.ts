@@ -17,7 +17,7 @@ const LOCAL_ID_BESIDE_USER = 'local (command line)';
 export function localPrincipal(config: Config): Principal {
   const isTaken = config.principals.some(({ id }) => id === LOCAL_ID);
   const id = isTaken ? LOCAL_ID_BESIDE_USER : LOCAL_ID;
-  return { id, role: 'user', tokenDigests: [], servers: config.servers };
+  return { id, role: 'user', isLocal: true, tokenDigests: [], servers: config.servers };
 }
 
 /** The configuration in which the message path finds it. */

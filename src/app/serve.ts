@@ -162,7 +162,7 @@ function serveOne(exchange: Exchange, chosen: Chosen, here: { snapshot: Snapshot
   const { server, principal, part } = chosen;
   const { config } = here.snapshot;
   if (!server.enabled) throw new ProxyError('UPSTREAM_NOT_READY', `server ${server.name} is disabled`);
-  requireCredential(server, principal.id);
+  requireCredential(server, principal);
   const { method, headers } = exchange.request;
   const fallsBack = method === 'GET' && headers['mcp-session-id'] === undefined;
   const serve = (path: Path, reconsider?: Reconsider): void => {

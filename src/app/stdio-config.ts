@@ -31,7 +31,8 @@ export function narrowConfig(config: Config, { userName, serverName }: Chosen): 
   const all = userName === undefined ? config.servers : (user?.servers ?? new Map<string, ServerConfig>());
   const chosen = [...all].filter(([name]) => serverName === undefined || name === serverName);
   const servers = new Map(chosen.map(([name, server]) => [name, withRoots(server)]));
-  const principal: Principal = { id: userName ?? LOCAL, role: 'user', tokenDigests: [], servers };
+  const who = userName === undefined ? ({ id: LOCAL, isLocal: true } as const) : { id: userName };
+  const principal: Principal = { ...who, role: 'user', tokenDigests: [], servers };
   const shutdownGraceMs = Math.min(config.shutdownGraceMs, PIPED_GRACE_MS_MAX);
   return { ...config, shutdownGraceMs, servers, principals: [principal] };
 }

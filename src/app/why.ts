@@ -211,7 +211,8 @@ function judgeTool(principal: Principal, around: Around, own: string): WhyMatch 
 
 type Judged = Pick<WhyMatch, 'allowed' | 'reason' | 'rule'>;
 
-function judgeServer({ id, servers, access }: Principal, { name }: ServerConfig): Judged {
+function judgeServer(principal: Principal, { name }: ServerConfig): Judged {
+  const { servers, access } = principal;
   const server = servers.get(name);
   const rule = findServerRule(access?.servers, name);
   if (server === undefined) {
@@ -221,7 +222,7 @@ function judgeServer({ id, servers, access }: Principal, { name }: ServerConfig)
   if (server.kind === 'http' && server.credential.type === 'passthrough') {
     return { allowed: false, reason: 'the server takes its own token (passthrough), not that of mcproxy', rule: null };
   }
-  if (server.lacks.length > 0) return { allowed: false, reason: lackText(server, id), rule: null };
+  if (server.lacks.length > 0) return { allowed: false, reason: lackText(server, principal), rule: null };
   const reason = rule === undefined ? 'everybody may use all servers' : 'a rule gives this user the server';
   return { allowed: true, reason, rule: rule === undefined ? null : showRule(rule) };
 }

@@ -7,7 +7,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import { ProxyError } from '../errors.ts';
-import type { Clock, Credential, OutgoingCredential, ServerConfig } from '../model.ts';
+import type { Clock, Credential, OutgoingCredential, Principal, ServerConfig } from '../model.ts';
 import { signatureFields, signatureNames } from './signer.ts';
 
 /** What a credential adds to the requests to its server. */
@@ -39,13 +39,16 @@ export function credentialFields(credential: Exclude<Credential, { type: 'hmac' 
   }
 }
 
+type Who = Pick<Principal, 'id'> & Partial<Pick<Principal, 'isLocal'>>;
+
 /** Does nothing for a server that has everything. @throws {ProxyError} CREDENTIAL_MISSING naming user and server */
-export function requireCredential(server: ServerConfig, principalId: string): void {
-  if (server.lacks.length > 0) throw new ProxyError('CREDENTIAL_MISSING', lackText(server, principalId));
+export function requireCredential(server: ServerConfig, who: Who): void {
+  if (server.lacks.length > 0) throw new ProxyError('CREDENTIAL_MISSING', lackText(server, who));
 }
 
 /** Who lacks what for which server, and where it is written. */
-export function lackText({ name, lacks }: ServerConfig, principalId: string): string {
-  const places = lacks.map((what) => `users.${principalId}.servers.${name}.${what}`);
-  return `user ${principalId} has no ${lacks.join(' and ')} of their own for server ${name}; add ${places.join(' and ')} to tokens.yml`;
+export function lackText({ name, lacks }: ServerConfig, { id, isLocal }: Who): string {
+  if (isLocal) return `each user brings ${lacks.join(' and ')} of their own for server ${name}; add --user NAME`;
+  const places = lacks.map((what) => `users.${id}.servers.${name}.${what}`);
+  return `user ${id} has no ${lacks.join(' and ')} of their own for server ${name}; add ${places.join(' and ')} to tokens.yml`;
 }

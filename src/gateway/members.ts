@@ -10,6 +10,7 @@
 import { ProxyError } from '../errors.ts';
 import { requireCredential } from '../auth/credentials.ts';
 import { currentPrincipal } from '../auth/unlisted.ts';
+import { usersLacking } from '../config/lacking.ts';
 import { PEER_COUNT_MAX, PEER_IDLE_MS } from '../limits.ts';
 import type { Clock, Config, MemberStatus, Principal, ServerConfig } from '../model.ts';
 import { asProxyError } from './catalog.ts';
@@ -127,11 +128,7 @@ const NOTHING_RUNS = {
 function lacking({ config }: Table): MemberStatus[] {
   const servers = [...config.servers.values()].filter(({ enabled, lacks }) => enabled && lacks.length > 0);
   return servers.flatMap(({ name, lacks }) => {
-    const who = config.principals.filter(
-      ({ servers: own, tokenDigests }) =>
-        (own.get(name)?.lacks.length ?? 0) > 0 &&
-        (tokenDigests.length > 0 || config.oauth !== undefined || config.auth === 'none'),
-    );
+    const who = usersLacking(config, name);
     if (who.length === 0) return [];
     const reason = `these users have no ${lacks.join(' and ')} of their own: ${who
       .slice(0, LACKING_COUNT_SHOWN)
@@ -142,7 +139,9 @@ function lacking({ config }: Table): MemberStatus[] {
 }
 
 function get(table: Table, principalId: string, server: ServerConfig): Member {
-  requireCredential(server, principalId);
+  // Looked for only where it is needed: this is asked for every call.
+  if (server.lacks.length > 0)
+    requireCredential(server, table.config.principals.find(({ id }) => id === principalId) ?? { id: principalId });
   const scope = scopeOf(table, principalId, server);
   const key = keyOf(server.name, scope);
   const member = table.members.get(key);

@@ -122,7 +122,9 @@ function selectServers(
     },
     lack(serverName) {
       const server = configs.get(serverName);
-      return server === undefined || server.lacks.length === 0 ? undefined : lackText(server, principalId);
+      return server === undefined || server.lacks.length === 0
+        ? undefined
+        : lackText(server, current ?? { id: principalId });
     },
     mergedName(serverName, ownName) {
       const { prefix } = get(serverName).exposure;

@@ -61,7 +61,7 @@ export function relay(exchange: Exchange, target: RelayTarget, context: RelayCon
   const observer = observeRequest(exchange.request.headers);
   let path: string;
   try {
-    requireCredential(target.server, target.principalId);
+    requireCredential(target.server, { id: target.principalId });
     path = upstreamPath(exchange, target, context);
   } catch (thrown) {
     return sendFailure(exchange, asProxyError(thrown));

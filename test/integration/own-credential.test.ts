@@ -2,6 +2,7 @@
  * Servers for which each user brings their own credential: who has none gets an error, and nothing of anybody else.
  */
 import assert from 'node:assert/strict';
+import { join } from 'node:path';
 import { after } from 'node:test';
 import { checkNothingLeft } from '../support/leaks.ts';
 import {
@@ -34,7 +35,7 @@ const FILES = {
 };
 
 verifies(
-  'gateway.servers.own-credential',
+  ['gateway.servers.own-credential', 'cli.status-action'],
   'who lacks what each user brings to a command is told so, and nothing is started for them',
   async (t) => {
     const users = {
@@ -66,11 +67,41 @@ verifies(
       peers.flatMap((peer) => (peer.server === 'mine' ? [`${peer.user ?? 'all'} ${peer.state}`] : [])),
       ['all lacking', 'alice ready'],
     );
+    const place = 'servers.mine.env.WHO to tokens.yml';
+    const lacking = async (): Promise<string | null | undefined> =>
+      (await peersOf(app)).find(({ state }) => state === 'lacking')?.action;
+    assert.equal(await lacking(), `add users.NAME.${place} for bob, carol`);
 
     writeFiles(app.dir, { 'tokens.yml': usersFile({ ...users, bob: '{ mine: { env: { WHO: bob } }, plain: {} }' }) });
     const bob = await openSession(app.url, 'bob');
     await waitForTools(bob, ['mine', 'plain']);
     assert.equal(toldBy(await bob.ask('tools/call', { name: 'mine__work', arguments: { text: 'x' } })).who, 'bob');
+    assert.equal(await lacking(), `add users.carol.${place}`);
+  },
+);
+
+verifies(
+  'gateway.servers.own-credential',
+  'a command without a user advises --user where each user brings a credential',
+  async (t) => {
+    const tokens = usersFile({ alice: '{ mine: {}, plain: {} }' });
+    const app = await startApp(t, { files: { 'mcproxy.yml': settingsFile(FILES), 'tokens.yml': tokens } });
+    const files = ['--config', app.dir];
+    const options = [...files, '--socket', join(app.dir, 'admin.sock')];
+    const advice = /each user brings env\.WHO of their own for server mine; add --user NAME/;
+    const own = /add users\.alice\.servers\.mine\.env\.WHO to tokens\.yml/;
+    for (const words of [
+      ['tools', ...options],
+      ['call', 'mine__work', ...options],
+      ['tools', '--no-service', ...files],
+    ]) {
+      // oxlint-disable-next-line no-await-in-loop -- one process at a time
+      const { stdout, stderr } = await runCommand(words);
+      assert.match(stdout + stderr, advice);
+      assert.doesNotMatch(stdout + stderr, /users\.local/);
+    }
+    const { stdout } = await runCommand(['tools', '--user', 'alice', ...options]);
+    assert.match(stdout, own);
   },
 );
 
