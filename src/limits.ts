@@ -199,6 +199,8 @@ export const LOCAL_REQUEST_COUNT_MAX = 16;
 export const LOCAL_LINE_BYTES_MAX = 256 * MIB;
 /** How long `mcproxy call` and `mcproxy tools` wait unless told: a command may have to be downloaded first. */
 export const LOCAL_ANSWER_MS_DEFAULT = 2 * MINUTE;
+/** A command at a terminal that takes longer says what it waits for. */
+export const LOCAL_SILENCE_MS_MAX = 1_000;
 /** How often watched files are looked at besides the events, which network file systems and bind mounts do not send. */
 export const WATCH_POLL_MS = 500;
 /** A change that never goes quiet is read after this all the same. */

@@ -8,12 +8,13 @@ import { accessSync, constants, statSync } from 'node:fs';
 import { delimiter, join, resolve } from 'node:path';
 
 import { explainConfig } from '../config/explain.ts';
-import { PROBE_COUNT_MAX } from '../limits.ts';
+import { LOCAL_SILENCE_MS_MAX, PROBE_COUNT_MAX } from '../limits.ts';
 import type { Config, Problem, ServerConfig, StdioServerConfig } from '../model.ts';
 import { compareText } from '../text/order.ts';
 import { EXIT, FILE_OPTIONS, JSON_OPTION, flagOption, textOption, type Command, type Invocation } from './command.ts';
 import { expiredTokens } from './expired-tokens.ts';
 import { loadConfig, roleOf, type LoadedConfig } from './load.ts';
+import { waitingText } from './local-requests.ts';
 import { probe } from './probe.ts';
 import { probeCommand } from './probe-command.ts';
 import { problemJson, problemsText } from './report.ts';
@@ -157,7 +158,7 @@ function* everyServer(config: Config | undefined): Generator<{ server: ServerCon
   }
 }
 
-async function probeAll({ env }: Invocation, configs: readonly Config[]): Promise<Probed[]> {
+async function probeAll(invocation: Invocation, configs: readonly Config[]): Promise<Probed[]> {
   const waiting: { server: ServerConfig; user: string | null }[] = [];
   for (const config of configs) {
     for (const { server, user } of everyServer(config)) {
@@ -168,17 +169,31 @@ async function probeAll({ env }: Invocation, configs: readonly Config[]): Promis
     }
   }
   const results: Probed[] = [];
+  // Bounded by PROBE_COUNT_MAX.
+  const asked = new Set<ServerConfig>();
+  const timer = setTimeout(
+    () => tellWaiting(invocation, [...asked, ...waiting.map(({ server }) => server)]),
+    LOCAL_SILENCE_MS_MAX,
+  );
   const worker = async (): Promise<void> => {
     for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
       const { server, user } = next;
-      const result = server.kind === 'http' ? await probe(server) : await probeCommand(server, env);
+      asked.add(server);
+      const result = server.kind === 'http' ? await probe(server) : await probeCommand(server, invocation.env);
+      asked.delete(server);
       const isOne = server.kind === 'stdio' || server.otherUrls.length === 0;
       const text = isOne ? result.text : `${new URL(server.url).origin}: ${result.text}`;
       results.push({ server: server.name, user, ok: result.ok, text });
     }
   };
   await Promise.all(Array.from({ length: PROBE_COUNT_MAX }, worker));
+  clearTimeout(timer);
   return results.toSorted((a, b) => compareText(a.server, b.server) || compareText(a.user ?? '', b.user ?? ''));
+}
+
+function tellWaiting(invocation: Invocation, servers: readonly ServerConfig[]): void {
+  const names = new Set(servers.map(({ name }) => name));
+  if (!flagOption(invocation, 'json')) invocation.stderr.write(`mcproxy: ${waitingText([...names])}\n`);
 }
 
 function print(invocation: Invocation, report: Report): void {

@@ -11,7 +11,15 @@ import { isSuffixed } from '../mcp/names.ts';
 import type { JsonObject } from '../mcp/waist.ts';
 import { findNearest } from '../text/nearest.ts';
 import { EXIT, JSON_OPTION, flagOption, usageError, type Command, type Invocation } from './command.ts';
-import { LOCAL_NOTES, LOCAL_OPTIONS, printable, reportRefusal, withServers, type Session } from './local-command.ts';
+import {
+  LOCAL_NOTES,
+  LOCAL_OPTIONS,
+  printable,
+  reportRefusal,
+  tellingWaits,
+  withServers,
+  type Session,
+} from './local-command.ts';
 import type { LocalAnswer } from './local-requests.ts';
 
 const BYTES_PER_TOKEN = 4;
@@ -56,7 +64,7 @@ async function showList(invocation: Invocation, session: Session): Promise<numbe
     : flagOption(invocation, 'resources')
       ? 'resources'
       : 'tools';
-  const answer = await session.ask({ method: LISTS[kind].method, params: {} });
+  const answer = await session.ask({ method: LISTS[kind].method, params: {} }, tellingWaits(invocation));
   if ('error' in answer.response) return reportRefusal(invocation, answer.response);
   const [only] = invocation.positionals;
   if (only !== undefined && !answer.servers.some(({ server }) => server === only)) {

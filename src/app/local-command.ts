@@ -14,7 +14,7 @@ import type { JsonRpcResponse } from '../mcp/jsonrpc.ts';
 import { RPC_ERROR } from '../mcp/protocol.ts';
 import type { JsonObject, McpEvents } from '../mcp/waist.ts';
 import { formatDuration, parseDuration } from '../text/duration.ts';
-import { EXIT, FILE_OPTIONS, SOCKET_OPTION, textOption, usageError, type Invocation } from './command.ts';
+import { EXIT, FILE_OPTIONS, SOCKET_OPTION, flagOption, textOption, usageError, type Invocation } from './command.ts';
 import { openAsker, type Asker } from './local-asker.ts';
 import type { LocalAnswer } from './local-requests.ts';
 
@@ -160,6 +160,16 @@ export function reportRefusal(invocation: Invocation, { error }: Extract<JsonRpc
   invocation.stderr.write(`mcproxy: ${printable(error.message)}${code}\n`);
   if (own !== undefined) return EXIT_OF[own] ?? EXIT.unavailable;
   return error.code === RPC_ERROR.invalidParams ? EXIT.data : EXIT.unavailable;
+}
+
+/** Events of a list: whom it waits for, on stderr; not beside JSON, which programs read and mail what is on stderr. */
+export function tellingWaits(invocation: Invocation): Partial<McpEvents> {
+  if (flagOption(invocation, 'json')) return {};
+  return {
+    onProgress({ message }) {
+      if (typeof message === 'string') invocation.stderr.write(`mcproxy: ${printable(message)}\n`);
+    },
+  };
 }
 
 /** Text from outside that must not move the cursor. */

@@ -11,7 +11,7 @@ import { KIND_OF_METHOD, LISTS, type ListKind } from '../gateway/catalog-read.ts
 import { noteMessage, noteResponse } from '../gateway/downstream-entry.ts';
 import { failureOf, modernResponse } from '../gateway/downstream-result.ts';
 import type { GatewayView, ViewServer } from '../gateway/view.ts';
-import { LOCAL_REQUEST_COUNT_MAX, QUOTED_CHARS_MAX } from '../limits.ts';
+import { LOCAL_REQUEST_COUNT_MAX, LOCAL_SILENCE_MS_MAX, QUOTED_CHARS_MAX } from '../limits.ts';
 import type { JsonRpcResponse } from '../mcp/jsonrpc.ts';
 import type { JsonObject, McpCall, McpEvents, McpOutcome, McpRequest } from '../mcp/waist.ts';
 import type { Clock, Config, Entry, Principal } from '../model.ts';
@@ -140,14 +140,14 @@ function start(
   async function run(): Promise<Found> {
     if (isFull) throw new ProxyError('OVERLOADED', 'too many commands ask at once; try again shortly');
     const view = enter(options, question, entry);
-    if (question.method === OWN_TOOLS_METHOD) return readOwnTools(view, question.waitMs);
+    if (question.method === OWN_TOOLS_METHOD) return readOwnTools(view, question.waitMs, events);
     const make = (params: JsonObject): Promise<McpOutcome> => {
       if (isOver) return ending;
       running = view.call({ ...requestOf(question), params }, events);
       return running.outcome;
     };
     const kind = question.server === undefined ? KIND_OF_METHOD.get(question.method) : undefined;
-    if (kind !== undefined) return readWhole(view, kind, { make, waitMs: question.waitMs });
+    if (kind !== undefined) return readWhole(view, kind, { make, waitMs: question.waitMs, events });
     return { outcome: await make(question.params), servers: [], origins: [] };
   }
 
@@ -206,17 +206,37 @@ interface Found {
 interface Reading {
   readonly make: (params: JsonObject) => Promise<McpOutcome>;
   readonly waitMs: number;
+  readonly events: McpEvents;
 }
 
-async function readOwnTools(view: GatewayView, waitMs: number): Promise<Found> {
-  const servers = await view.servers('tools', waitMs);
+async function readOwnTools(view: GatewayView, waitMs: number, events: McpEvents): Promise<Found> {
+  const servers = await awaitServers(view, 'tools', { waitMs, events });
   return { outcome: { kind: 'complete', result: { servers: view.ownTools() } }, servers, origins: [] };
 }
 
+/** Gives every server its time; when that is long, tells whoever waits for whom. */
+async function awaitServers(
+  view: GatewayView,
+  kind: ListKind,
+  { waitMs, events }: Pick<Reading, 'waitMs' | 'events'>,
+): Promise<readonly ViewServer[]> {
+  const silentMs = Math.min(waitMs, LOCAL_SILENCE_MS_MAX);
+  const servers = await view.servers(kind, silentMs);
+  const awaited = servers.flatMap(({ server, state }) => (state === 'waiting' ? [server] : []));
+  if (awaited.length === 0 || waitMs === silentMs) return servers;
+  events.onProgress({ progress: 0, message: waitingText(awaited) });
+  return view.servers(kind, waitMs - silentMs);
+}
+
+/** What a command says while servers let it wait. */
+export function waitingText(servers: readonly string[]): string {
+  return `waiting for ${servers.join(', ')} …`;
+}
+
 /** All pages of a merged list, after every server has had its time. */
-async function readWhole(view: GatewayView, kind: ListKind, { make, waitMs }: Reading): Promise<Found> {
+async function readWhole(view: GatewayView, kind: ListKind, { make, waitMs, events }: Reading): Promise<Found> {
   const { member, key } = LISTS[kind];
-  const servers = await view.servers(kind, waitMs);
+  const servers = await awaitServers(view, kind, { waitMs, events });
   const items: JsonObject[] = []; // Bounded by CATALOG_ITEM_COUNT_MAX for each server.
   let cursor: unknown;
   do {

@@ -14,7 +14,7 @@ import { compareTools, hasDrift, lockedPart, type ToolDrift } from '../mcp/tool-
 import type { JsonObject } from '../mcp/waist.ts';
 import { parseYaml } from '../text/yaml.ts';
 import type { Invocation } from './command.ts';
-import { reportRefusal, type Session } from './local-command.ts';
+import { reportRefusal, tellingWaits, type Session } from './local-command.ts';
 import { OWN_TOOLS_METHOD } from './local-requests.ts';
 import { loadNamed } from './named-files.ts';
 import { readOperatorFile } from './operator-file.ts';
@@ -73,7 +73,7 @@ export async function askTools(
   session: Session,
   only: readonly string[],
 ): Promise<Asked | number> {
-  const { response, servers } = await session.ask({ method: OWN_TOOLS_METHOD, params: {} });
+  const { response, servers } = await session.ask({ method: OWN_TOOLS_METHOD, params: {} }, tellingWaits(invocation));
   if ('error' in response) return reportRefusal(invocation, response);
   const given = response.result['servers'] as readonly { server: string; tools: readonly JsonObject[]; cut: boolean }[];
   const isWanted = (server: string): boolean => only.length === 0 || only.includes(server);

@@ -136,6 +136,24 @@ verifies(
   },
 );
 
+verifies('cli.tools', 'a command that has to wait says for which server, on stderr and not beside JSON', async (t) => {
+  const silent = `${JSON.stringify(process.execPath)}, args: [-e, process.stdin.resume()]`;
+  const place = workplace(t, `  mute: { command: ${silent}, timeout: 3s }\n`);
+  for (const words of [
+    ['tools', '--no-service'],
+    ['check', '--connect'],
+  ]) {
+    for (const json of [[], ['--json']]) {
+      // oxlint-disable-next-line no-await-in-loop -- one process at a time
+      const { stdout, stderr } = await place.mcproxy(...words, ...json);
+      assert.match(stdout, /notes/, stderr);
+      assert.equal(/^mcproxy: waiting for mute …$/m.test(stderr), json.length === 0, stderr);
+    }
+  }
+  await place.serve();
+  assert.match((await place.mcproxy('tools')).stderr, /^mcproxy: waiting for mute …$/m);
+});
+
 const CALLS: readonly { name: string; args: string[]; exitCode: number; stdout: RegExp; stderr: RegExp }[] = [
   {
     name: 'JSON',
