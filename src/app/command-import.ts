@@ -1,7 +1,7 @@
 /**
  * `mcproxy import`: takes the servers that a client has in its own file over into mcproxy.yml.
  *
- * A name that is defined already stays as it is and is reported. Each server is tried alone: one that would make a
+ * A name that is defined already stays as it is and is reported, and so is an entry that is mcproxy itself. Each server is tried alone: one that would make a
  * valid configuration invalid (a variable that is not set, say) is left out with its reason, the others are added.
  * Secrets are written as they were, never printed. How the clients' files are read is in `config/foreign-servers.ts`,
  * how the text is edited in `config/edit-servers.ts`, how the file is replaced in `edit-file.ts`.
@@ -11,6 +11,7 @@ import { dirname, isAbsolute, join, resolve } from 'node:path';
 
 import { addServer, listServerNames, printServer, type NewServer, type Plain } from '../config/edit-servers.ts';
 import { findPlainSecrets, maskServer, readForeignServers, type ForeignServer } from '../config/foreign-servers.ts';
+import { isOwnEntry } from '../config/own-entry.ts';
 import { ProxyError } from '../errors.ts';
 import { EXIT, FILE_OPTIONS, flagOption, type Command, type Invocation } from './command.ts';
 import { editFile } from './edit-file.ts';
@@ -57,7 +58,7 @@ export const importCommand: Command = {
   positionals: { min: 0, max: 64 },
   notes: [
     'FILE is a file of Claude Desktop, Claude Code (~/.claude.json, .mcp.json), Cursor, VS Code, Windsurf, or a plain\nmcp-servers.json. Without FILE these are looked for in their usual places under HOME and here.',
-    'A server whose name exists already is not changed. Exit 78: a server could not be taken over.',
+    'A server whose name exists already is not changed, and mcproxy itself is not taken over. Exit 78: a server could not be taken over.',
   ],
   async run(invocation) {
     const before = await loadNamed(invocation);
@@ -125,6 +126,10 @@ async function addAll(invocation: Invocation, task: Task, text: string): Promise
       const same = JSON.stringify(twin.fields) === JSON.stringify(server.fields);
       if (!same)
         notes.push(`${server.name}: ${server.file} defines it in another way; the one of ${twin.file} counts.`);
+      continue;
+    }
+    if (isOwnEntry(server.fields, task.before.config)) {
+      notes.push(`${server.name}: is mcproxy itself; the definition in ${server.file} was not taken over.`);
       continue;
     }
     if (existing.includes(server.name)) {

@@ -84,6 +84,42 @@ test('a secret is written as it is, named on standard error, and never printed',
   assert.doesNotMatch(preview.stdout + preview.stderr + stdout + stderr, /s3cr3t/);
 });
 
+test('import leaves out what is mcproxy itself, and says so', () => {
+  const ours = [
+    { command: 'mcproxy', args: ['stdio'] },
+    { command: '/usr/bin/mcproxy', args: ['stdio', '--user', 'alice'] },
+    { command: 'npx', args: ['-y', 'mcproxy@latest', 'stdio'] },
+    { command: 'node', args: ['/opt/mcproxy.js', 'stdio'] },
+    { command: 'mcproxy', args: ['stdio', '--url', 'http://localhost:4321/mcp'] },
+    { command: 'npx', args: ['-y', 'mcp-remote', 'http://127.0.0.1:4321/mcp', '--header', 'A:b'] },
+    { url: 'http://127.0.0.1:4321/mcp' },
+    { url: 'http://localhost:4321/old/mcp' },
+    { url: 'https://m.example.com/base/mcp' },
+  ];
+  const others = [
+    { command: 'mcproxy', args: ['stdio', '--url', 'https://elsewhere.example.com/mcp'] },
+    { command: 'npx', args: ['-y', 'other', 'mcproxy'] },
+    { url: 'http://127.0.0.1:4322/mcp' },
+    { url: 'https://m.example.com/other/mcp' },
+  ];
+  const named = (name: string, list: readonly object[]): object =>
+    Object.fromEntries(list.map((entry, at) => [`${name}${at}`, entry]));
+  const directory = workplace({
+    'mcproxy.yml': `${BEFORE}public_url: https://m.example.com/base\n`,
+    '.mcp.json': JSON.stringify({ mcpServers: { ...named('ours', ours), ...named('other', others) } }),
+  });
+  const { exitCode, stdout, stderr } = mcproxy(directory, 'import', '--config', directory);
+  assert.equal(exitCode, 0, stderr);
+  assert.deepEqual(
+    stdout.match(/^\w+/gm),
+    others.map((_, at) => `other${at}`),
+  );
+  assert.deepEqual(
+    stderr.match(/^\w+(?=: is mcproxy itself)/gm),
+    ours.map((_, at) => `ours${at}`),
+  );
+});
+
 test('a file that is named must be there', () => {
   const directory = workplace({});
   const { exitCode, stderr } = mcproxy(directory, 'import', 'none.json');
