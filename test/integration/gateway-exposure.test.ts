@@ -194,6 +194,6 @@ verifies(
     assert.ok(asked.kind === 'answer');
     const row = { server: 'web', kind: 'tools', name: 'read', exposed, gave_way_to: 'files' };
     assert.deepEqual((asked.body as Json)['name_conflicts'], [row]);
-    assert.equal(app.stderr().split('a name is taken by another server').length, 2);
+    assert.equal(app.stderr().split('names are taken by another server').length, 2);
   },
 );

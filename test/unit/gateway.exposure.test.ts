@@ -312,8 +312,19 @@ verifies('gateway.names.conflicts', 'a name that gave way is told once and stand
   const now = world.diags.filter(({ message }) => /taken by another/.test(message));
   assert.deepEqual(
     now.map(({ data }) => data),
-    [row],
+    [{ server: 'b', kind: 'tools', gave_way_to: 'a', count: 1, names: `read as ${String(exposed)}` }],
   );
   await world.reload(configOf([stdioServer('a'), stdioServer('b')], { alice: '*', bob: '*' }));
   assert.deepEqual(world.gateway.conflicts(), []);
+});
+
+verifies('gateway.names.conflicts', 'all names that one server takes from another are one line', async (t) => {
+  const many = { tools: tools(...Array.from({ length: 40 }, (_, at) => `t${at}`)) };
+  const world = startWorld(t, configOf(PAIR), { a: many, b: many });
+  await namesOf(world.view());
+  const [told, ...more] = world.diags.filter(({ message }) => /taken by another/.test(message));
+  assert.ok(told !== undefined);
+  const { count, names } = told.data as { count: number; names: string };
+  assert.deepEqual([count, names.split(', ').length, more], [40, 6, []]);
+  assert.equal(world.gateway.conflicts().length, 40);
 });
