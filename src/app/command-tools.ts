@@ -37,7 +37,7 @@ export const toolsCommand: Command = {
   },
   positionals: { min: 0, max: 1 },
   notes: [
-    'An argument with * is required. ~ before a name: it was too long or had characters that clients refuse, and was\nchanged. Tokens are an estimate: a quarter of the bytes of the definition.',
+    'An argument with * is required. "named … there": what the server calls it, which is taken, too long, or has\ncharacters that clients refuse. Tokens are an estimate: a quarter of the bytes of the definition.',
     'Examples:\n  mcproxy tools\n  mcproxy tools files --user alice\n  mcproxy tools --json | jq -r ".items[].name"',
     ...LOCAL_NOTES,
   ],
@@ -113,8 +113,8 @@ interface Listing {
 
 function print({ stdout }: Invocation, { kind, items, servers, tokens }: Listing): void {
   for (const item of items) {
-    const mark = item.changed ? '~' : '';
-    stdout.write(`${mark}${printable(item.name)}  (${item.server ?? '?'}, ~${item.tokens} tokens)\n`);
+    const was = item.changed ? `, named "${printable(item.server_name ?? '')}" there` : '';
+    stdout.write(`${printable(item.name)}  (${item.server ?? '?'}${was}, ~${item.tokens} tokens)\n`);
     for (const line of [firstLine(item.definition), argumentsOf(item.definition)]) {
       if (line !== '') stdout.write(`    ${line}\n`);
     }

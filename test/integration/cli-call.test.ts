@@ -117,7 +117,10 @@ verifies(
       listed.stdout,
       /^notes__answers {2}\(notes, ~\d+ tokens\)\n {4}Repeats its arguments\.\n {4}path\*, depth$/m,
     );
-    assert.match(listed.stdout, /^~notes__a_tool_whose_name\S+ {2}\(notes/m);
+    assert.match(
+      listed.stdout,
+      /^notes__a_tool_whose_name\S+ {2}\(notes, named "a_tool_\w+_take" there, ~\d+ tokens\)$/m,
+    );
     assert.match(listed.stdout, /^! broken: is down since 2\S+Z because .*"no-such-program" was not found/m);
     assert.match(listed.stdout, /^5 tools of 1 server, about \d+ tokens \(estimated\)\.$/m);
     for (const { pid } of place.heard()) assert.ok(!isAlive(pid), 'the server was stopped');
