@@ -55,7 +55,9 @@ export const PROTOCOL_CASES = {
   'protocol.case-47':
     'A state that is altered, old, of another user or of another request is -32602 and reaches no server.',
   'protocol.case-48': 'A question in answer to a list is an invalid answer.',
-  'protocol.case-49': 'A result of a kind that nobody knows is an error and not relayed.',
+  // The specification asks only that such an answer be invalid. Its code would be -32603 in our digest; it is 502
+  // UPSTREAM_PROTOCOL, as for every other invalid answer of a server, so that an operator sees whose fault it is.
+  'protocol.case-49': 'A result of a kind that nobody knows is UPSTREAM_PROTOCOL and not relayed.',
   'protocol.case-50': 'What a client did not declare is not asked of it; it gets an error.',
   'protocol.case-51': 'The result of a retry is not kept.',
   'protocol.case-72':

@@ -122,7 +122,8 @@ verifies('protocol.case-48', 'a question in answer to a list is an invalid answe
 verifies('protocol.case-49', 'a result of an unknown kind is not relayed', async () => {
   script = (method) => (method === 'tools/call' ? { result: { resultType: 'surprise', secret: 1 } } : undefined);
   const message = messageOf(await alice.ask('tools/call', SLOW));
-  assert.equal(message['error'].data.code, 'UPSTREAM_PROTOCOL');
+  const { code, data } = message['error'];
+  assert.deepEqual([code, data.source, data.code], [502, 'mcproxy', 'UPSTREAM_PROTOCOL']);
   assert.doesNotMatch(JSON.stringify(message), /secret/);
 });
 
