@@ -57,6 +57,8 @@ export const FILTERED_CHARS_MAX = 8 * KIB;
 export const GLOB_CHARS_MAX = 256;
 /** Names that had to give way to another server's, as told in the diagnostic log and in `status`. */
 export const NAME_CONFLICT_COUNT_MAX = 1_000;
+/** Names that keep their server though another with its prefix comes back; further ones go by the configuration. */
+export const NAME_HOLD_COUNT_MAX = 20_000;
 /** How long a merged list waits for a server of which nothing is known yet; what comes later is told as a change. */
 export const CATALOG_FIRST_MS_MAX = 5 * SECOND;
 /** How long a merged list waits for a server whose last known list can stand in. */

@@ -24,6 +24,7 @@ import type { Member } from './member.ts';
 import { createMembers, isServable, type Members, type OpenPeer } from './members.ts';
 import { findInMerged, targetInMerged } from './merged-view.ts';
 import { conflictRows, reportConflicts } from './name-conflicts.ts';
+import { createNameHolds, type NameHolds } from './name-holds.ts';
 import { createNameRouter, type NameRouter } from './name-router.ts';
 import { findLocks, type ServerLocks } from './server-locks.ts';
 import { findServers, type Servers } from './servers-of.ts';
@@ -69,6 +70,7 @@ interface Core {
   readonly seal: StateSeal;
   readonly onConflicts: ReturnType<typeof reportConflicts>;
   readonly onDrift: ReturnType<typeof reportDrift>;
+  readonly holds: NameHolds;
   current: Current;
 }
 
@@ -86,6 +88,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     seal: createStateSeal(sealer, clock),
     onConflicts: reportConflicts(options.onDiag),
     onDrift: reportDrift(options.onDiag),
+    holds: createNameHolds(config),
     current: currentOf(config),
   };
   const views = new Map<string, HeldView>(); // Bounded by VIEW_COUNT_MAX.
@@ -108,6 +111,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     },
     async reload(next) {
       core.current = currentOf(next);
+      core.holds.reload(next);
       core.members.reload(next);
       for (const { changes } of views.values()) changes.refresh();
     },
@@ -154,7 +158,7 @@ function driftsOf(
 function createView(core: Core, principal: Principal, serverName: string | undefined): HeldView {
   const { onDiag } = core.options;
   const servers = rememberServers(core, principal, serverName);
-  const names = createNameRouter(servers, core.onConflicts);
+  const names = createNameRouter(servers, core.onConflicts, core.holds);
   const uris = createUriRouter(servers);
   const uniform = (): boolean => core.current.uniform;
   const taskIds = createTaskIds(core.options.sealer, principal.id);

@@ -58,7 +58,7 @@ async function mergedPage(view: MergedView, kind: ListKind, cursor: unknown): Pr
   // Only now, because whose a name or a URI is depends on the lists of all.
   const tables =
     kind === 'tools' || kind === 'prompts'
-      ? view.names.tables(kind, { servers, lists: parts.map(({ known }) => known.list) })
+      ? view.names.show(kind, { servers, lists: parts.map(({ known }) => known.list) })
       : undefined;
   const shown = parts.map(({ serverName, known }) => ({
     known,

@@ -4,7 +4,7 @@
  * A name is looked up in the lists of the servers whose prefix it has, at most one of them nearly always, so that a
  * call waits for no other server. A list that does not have it is read again first. Where several servers share a
  * prefix, the lists of those that come before decide too and are waited for once, so that a call goes where the list
- * would show it. When a list cannot be had, a name that was not changed goes to its server all the same: that one says
+ * would show it; a server keeps the names that it was shown under (`name-holds`). When a list cannot be had, a name that was not changed goes to its server all the same: that one says
  * why it cannot serve, or serves. What is hidden is in no list and refused in every case.
  */
 import { ProxyError } from '../errors.ts';
@@ -12,6 +12,7 @@ import { QUOTED_CHARS_MAX } from '../limits.ts';
 import { exposeName, findOwnersByName, isSuffixed, makeNameTables, stripPrefix } from '../mcp/names.ts';
 import type { NameConflict, NameScope, NameTable } from '../mcp/names.ts';
 import type { ServerList } from './catalog-read.ts';
+import { NOBODY_HOLDS, type NameHolds } from './name-holds.ts';
 import type { Servers } from './servers-of.ts';
 
 export type NameKind = 'tools' | 'prompts';
@@ -25,8 +26,8 @@ export interface Named {
 }
 
 export interface NameRouter {
-  /** The names of all these servers. @param lists in their order; undefined where nothing is known */
-  tables(kind: NameKind, among: Listed): ReadonlyMap<string, NameTable>;
+  /** The names of all these servers, for a client. @param lists in their order; undefined where nothing is known */
+  show(kind: NameKind, among: Listed): ReadonlyMap<string, NameTable>;
   /** @throws {ProxyError} RPC_PARAMS when no server has it; UPSTREAM_* when its server cannot tell */
   resolve(kind: NameKind, exposed: string): Promise<Named>;
   /** What can be said without asking anybody, also of names that no list has. */
@@ -49,13 +50,15 @@ interface Made extends Listed {
 export function createNameRouter(
   servers: () => Servers,
   onConflicts: (kind: NameKind, conflicts: readonly NameConflict[]) => void = () => undefined,
+  holds: Pick<NameHolds, 'holder' | 'note'> = NOBODY_HOLDS,
 ): NameRouter {
   const made: Partial<Record<NameKind, Made>> = {};
 
   function tables(kind: NameKind, { servers: now, lists }: Listed): ReadonlyMap<string, NameTable> {
     const last = made[kind];
     if (last?.servers === now && last.lists.every((list, at) => list === lists[at])) return last.tables;
-    const fresh = makeNameTables(now.owners.map((owner, at) => ({ ...owner, names: lists[at]?.keys ?? [] })));
+    const named = now.owners.map((owner, at) => ({ ...owner, names: lists[at]?.keys ?? [] }));
+    const fresh = makeNameTables(named, (exposed) => holds.holder(kind, exposed));
     made[kind] = { servers: now, lists, tables: fresh };
     const conflicts = conflictsIn(fresh);
     if (conflicts.length > 0) onConflicts(kind, conflicts);
@@ -75,7 +78,11 @@ export function createNameRouter(
   }
 
   return {
-    tables,
+    show(kind, among) {
+      const shown = tables(kind, among);
+      holds.note(kind, among.servers.owners, shown);
+      return shown;
+    },
     guess(kind, exposed) {
       return find(kind, exposed) ?? guessUnknown(servers(), kind, exposed);
     },

@@ -3,7 +3,7 @@
  *
  * An exposed name depends on the server, the name and the prefixes of the other servers, never on whether they are up,
  * so it is the same after a restart and while somebody is down. Only servers that share a prefix depend on what the
- * others offer: in the configured order the first keeps a name that several have. An exposed name has the alphabet of
+ * others offer: in the configured order the first keeps a name that several have, unless another holds it already. An exposed name has the alphabet of
  * MCP 2025-11-25 server/tools (Tool Names) and at most `EXPOSED_NAME_CHARS_MAX` characters; a name that had to be
  * changed ends in a hash of server and name. Going back is a look-up among the names that the servers really have,
  * never parsing. Pure.
@@ -52,33 +52,52 @@ export function exposeName(name: string, scope: NameScope): string {
 /**
  * Both directions for the names of all servers of a view, in its order; a repeated name counts once. What would be
  * exposed like an earlier name gets a hash, and another hash where that is taken too.
+ *
+ * @param holder the server that keeps an exposed name, wherever it stands; undefined: the first that has it
  */
 export function makeNameTables(
   servers: readonly (NameOwner & { readonly names: Iterable<string> })[],
+  holder: (exposed: string) => string | undefined = () => undefined,
 ): ReadonlyMap<string, NameTable> {
+  const present = new Set(servers.map(({ server }) => server));
+  const heldFrom = (exposed: string, server: string): string | undefined => {
+    const by = holder(exposed);
+    return by !== undefined && by !== server && present.has(by) ? by : undefined;
+  };
   const prefixes = [...new Set(servers.map(({ prefix }) => prefix))];
   const takenBy = new Map<string, string>(); // Bounded by CATALOG_ITEM_COUNT_MAX for each server.
   return new Map(
-    servers.map(({ names, ...owner }) => [owner.server, makeNameTable(names, { ...owner, prefixes }, takenBy)]),
+    servers.map(({ names, ...owner }) => [
+      owner.server,
+      makeNameTable(names, { ...owner, prefixes }, { takenBy, heldFrom }),
+    ]),
   );
 }
 
-function makeNameTable(names: Iterable<string>, scope: NameScope, takenBy: Map<string, string>): NameTable {
+interface Taken {
+  readonly takenBy: Map<string, string>;
+  /** Who keeps a name from this server. */
+  readonly heldFrom: (exposed: string, server: string) => string | undefined;
+}
+
+function makeNameTable(names: Iterable<string>, scope: NameScope, { takenBy, heldFrom }: Taken): NameTable {
   const exposed = new Map<string, string>();
   const original = new Map<string, string>();
   const conflicts: NameConflict[] = [];
   for (const name of names) {
     if (exposed.has(name)) continue;
     const plain = plainName(name, scope);
-    let found = plain;
+    const keeper = plain === undefined ? undefined : heldFrom(plain, scope.server);
+    let found = keeper === undefined ? plain : undefined;
     for (let attempt = 0; found === undefined || takenBy.has(found); attempt += 1) {
       found = suffixedName(name, scope, attempt);
     }
     exposed.set(name, found);
     original.set(found, name);
-    const holder = plain === undefined ? foreignPrefix(prefixText(scope.prefix) + name, scope) : takenBy.get(plain);
-    if (holder !== undefined && holder !== scope.server) {
-      conflicts.push({ server: scope.server, name, exposed: found, gaveWayTo: holder });
+    const winner =
+      plain === undefined ? foreignPrefix(prefixText(scope.prefix) + name, scope) : (keeper ?? takenBy.get(plain));
+    if (winner !== undefined && winner !== scope.server) {
+      conflicts.push({ server: scope.server, name, exposed: found, gaveWayTo: winner });
     }
     takenBy.set(found, scope.server);
   }

@@ -254,6 +254,37 @@ test('a server that is down does not keep names from the next one, and is not wa
   assert.equal(askedCount, 0);
 });
 
+verifies(
+  'gateway.names.shared-prefix',
+  'a name means the same tool when a server comes back that has it too',
+  async (t) => {
+    const world = startWorld(t, configOf(PAIR, { alice: '*', bob: '*' }), {
+      a: { tools: tools('read', 'own') },
+      b: { tools: tools('read') },
+    });
+    const [alice, bob] = [world.view('alice'), world.view('bob')];
+    world.peer('a').down = true;
+    assert.deepEqual(await namesOf(alice), ['read']);
+    world.peer('a').down = false;
+    world.clock.advance(60_000);
+    await waitFor(async () => (await namesOf(alice)).length > 1);
+    for (const view of [alice, bob]) {
+      // oxlint-disable-next-line no-await-in-loop -- one after the other, so that the second finds what the first did
+      const names = (await namesOf(view)) as string[];
+      assert.deepEqual([names.length, names.slice(1)], [3, ['own', 'read']]);
+      assert.match(names[0] ?? '', /^read_[0-9a-z]{7}$/);
+      // oxlint-disable-next-line no-await-in-loop
+      const by = await Promise.all(names.map(async (name) => (await result(view, 'tools/call', { name }))['by']));
+      assert.deepEqual(by, ['a', 'a', 'b']);
+    }
+    assert.equal(world.gateway.conflicts()[0]?.['gave_way_to'], 'b');
+    await world.reload(configOf(PAIR, { alice: '*' }));
+    assert.match(String((await namesOf(alice))[0]), /^read_/, 'a reload that changes nothing of it');
+    await world.reload(configOf(PAIR.slice(0, 2), { alice: '*' }));
+    assert.equal((await namesOf(alice))[0], 'read');
+  },
+);
+
 test('a server that cannot be opened keeps no call from another one with its prefix', async () => {
   const list = { items: tools('read'), keys: ['read'], ttlMs: 0, scope: 'private', cut: false } as const;
   const known = { list, ttlMs: 0, missing: undefined };
