@@ -37,6 +37,8 @@ export interface ResumableOptions {
   /** An event id is the session, the name of the stream and the number of the event. */
   readonly session: string;
   readonly name: string;
+  /** Stands in the ids of events before the answer: whoever has one still waits. */
+  readonly asks: string;
   /** The stream begins with an id, for clients that know an event without data. */
   readonly primed: boolean;
   /** Undefined for a general stream. */
@@ -237,17 +239,18 @@ export class ResumableStream {
     return this.#keep({ ...event, data: substitute }, message);
   }
 
-  #textOf({ number, data }: Pick<KeptEvent, 'number' | 'data'>): string {
-    return encodeSseEvent({ event: 'message', id: this.#idOf(number), data });
+  #textOf({ number, data, kind }: Pick<KeptEvent, 'number' | 'data' | 'kind'>): string {
+    return encodeSseEvent({ event: 'message', id: this.#idOf(number, kind), data });
   }
 
-  #idOf(number: number): string {
-    return `${this.#options.session}.${this.name}.${number}`;
+  #idOf(number: number, kind: MessageKind): string {
+    const { session, asks } = this.#options;
+    return `${session}.${this.name}${kind === 'response' ? '' : asks}.${number}`;
   }
 
   #priming(after: number): string {
     if (!this.#options.primed) return '';
-    return encodeSseEvent({ id: this.#idOf(after), retryMs: REPLAY_RETRY_MS, data: '' });
+    return encodeSseEvent({ id: this.#idOf(after, 'hint'), retryMs: REPLAY_RETRY_MS, data: '' });
   }
 
   /** The client went on at another connection, so that this one is dead for it. */

@@ -38,10 +38,14 @@ export function createSessions({ clock, sealer }: SessionsOptions): Sessions {
   const ended = createEndedSessions();
   const replays = createReplays(clock);
 
-  function create(owner: SessionOwner, claims: SessionClaims): Session {
+  function create(sessionId: string, owner: SessionOwner, claims: SessionClaims): Session {
     const { revision } = claims;
     if (revision < REPLAY_REVISION) return createSession(owner, claims);
-    return createSession(owner, claims, replays.open(owner.principalId, { primed: revision >= PRIMED_REVISION }));
+    return createSession(
+      owner,
+      claims,
+      replays.open(owner.principalId, { primed: revision >= PRIMED_REVISION, sessionId }),
+    );
   }
 
   return {
@@ -52,7 +56,7 @@ export function createSessions({ clock, sealer }: SessionsOptions): Sessions {
       const endMs = clock.wallMs() + SESSION_MS_MAX;
       const content = [claims.revision, claims.capabilities, claims.clientInfo ?? null, endMs];
       const id = sealer.seal(JSON.stringify(content), contextOf(owner));
-      const session = create(owner, claims);
+      const session = create(id, owner, claims);
       held.use(id, session, endMs);
       return { id, session };
     },
@@ -67,7 +71,7 @@ export function createSessions({ clock, sealer }: SessionsOptions): Sessions {
       if (text === undefined || ended.has(id)) return undefined;
       const read = readClaims(text, clock.wallMs());
       if (read === undefined) return undefined;
-      const session = create(owner, read.claims);
+      const session = create(id, owner, read.claims);
       held.use(id, session, read.endMs);
       return session;
     },

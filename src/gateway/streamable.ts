@@ -191,7 +191,13 @@ function serveContents(
     count: requests.length,
     batch,
     heartbeatMs: context.heartbeatMs,
-    resumable: replay && (() => replay.open({ requestId, rpcMethod, rpcName, upstream })),
+    resumable:
+      replay &&
+      (() =>
+        replay.open(
+          { requestId, rpcMethod, rpcName, upstream },
+          requests.map(({ id }) => id),
+        )),
     eager: replay?.primed ?? false,
     onGone: () => undefined,
     onStop(error) {

@@ -21,14 +21,14 @@ import { modernBody, modernHeaders } from '../support/downstream-clients.ts';
 import { holdSocket } from '../support/held-socket.ts';
 import { send, type Answer } from '../support/http-client.ts';
 import { checkNothingLeft } from '../support/leaks.ts';
-import { settingsFile, usersFile } from '../support/message-app.ts';
+import { command, settingsFile, usersFile } from '../support/message-app.ts';
 import { connectClient1, connectClient2, type OfficialClient } from '../support/official-clients.ts';
 import { startConformanceFixture } from '../support/peers.ts';
 import { startUpstream, type Conversation } from '../support/recording-upstream.ts';
 import { startApp, type LoggedEntry, type RunningApp } from '../support/start-app.ts';
 import { tokenOf } from '../support/users.ts';
 import { verifies } from '../support/verifies.ts';
-import { waitFor } from '../support/wait.ts';
+import { waitFor, within } from '../support/wait.ts';
 
 const fixture = await startConformanceFixture({ after });
 const held: Conversation[] = [];
@@ -49,13 +49,14 @@ const STICKY = {
 
 function startInstance(again: { dir?: string; port?: number; descriptor?: number } = {}): Promise<RunningApp> {
   const more = 'trusted_proxies: [127.0.0.1]\ndrain: 2s\ncluster: { key: "${CLUSTER_KEY}" }\n';
-  const servers = { both: `{ url: "${fixture.url}" }`, held: `{ url: "${holding.url}/mcp", era: modern }` };
+  const notes = command('notes-calls.mjs', '/dev/null');
+  const servers = { both: `{ url: "${fixture.url}" }`, notes, held: `{ url: "${holding.url}/mcp", era: modern }` };
   return startApp(
     { after },
     {
       files: {
         'mcproxy.yml': settingsFile(servers, more),
-        'tokens.yml': usersFile({ alice: '[both]', carol: '[both]', bob: '[held]' }),
+        'tokens.yml': usersFile({ alice: '[both]', carol: '[both]', bob: '[held]', dave: '[notes]' }),
       },
       env: { CLUSTER_KEY: KEY },
       args: again.port === undefined ? [] : ['--port', String(again.port)],
@@ -198,6 +199,29 @@ for (const kind of ['haproxy', 'nginx'] as const) {
     }
   });
 }
+
+verifies('instances.killed', 'the SDK 1 client of a call that was cut is told at once, and goes on', async (t) => {
+  const balancer = await startBalancer(t, 'haproxy');
+  if (balancer === undefined) return;
+  const client = await legacyClient(balancer, 'dave');
+  let isRunning = false;
+  const onprogress = (): void => void (isRunning = true);
+  const call = client.callTool({ name: 'notes__waits', arguments: {}, onprogress });
+  call.catch(() => undefined);
+  await waitFor(() => isRunning, { deadlineMs: 20_000, what: 'progress of the call' });
+  // The call, and maybe the general stream of the session at another one.
+  const open = await Promise.all(apps.map(openCount));
+  assert.ok(open.includes(0) && open.some((count) => count > 0), open.join());
+  const busy = apps.filter((_, index) => open[index] !== 0);
+  for (const app of busy) app.signal('SIGKILL');
+  await Promise.all(busy.map((app) => app.exited));
+  await within(assert.rejects(call, /may have been done or not/), { deadlineMs: 15_000, what: 'the end of the call' });
+  const answered = await client.callTool({ name: 'notes__answers', arguments: { path: 'x' } });
+  assert.match(JSON.stringify(answered), /path/);
+  const entries = entriesOf(client.requestIds).flat();
+  assert.deepEqual(entries.filter((entry) => entry['error_code'] === 'UPSTREAM_CLOSED').length, 1);
+  await client.close();
+});
 
 verifies('instances.rolling-restart', 'haproxy: restarting one after the other loses nothing', async (t) => {
   const balancer = await startBalancer(t, 'haproxy');

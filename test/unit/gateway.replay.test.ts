@@ -32,7 +32,7 @@ function isKept(stream: ResumableStream): boolean {
 }
 
 function openOne(user = 'alice', primed = true): SessionReplay {
-  return createReplays(CLOCK).open(user, { primed });
+  return createReplays(CLOCK).open(user, { primed, sessionId: 's' });
 }
 
 verifies('gateway.front.replay-bounds', 'hints give way to answers, and the oldest answers to newer ones', () => {
@@ -67,7 +67,7 @@ verifies('gateway.front.replay-bounds', 'the user who keeps most gives way to al
   const replays = createReplays(CLOCK);
   const fill = (user: string, megabytes: number): ResumableStream[] =>
     Array.from({ length: megabytes }, () => {
-      const stream = replays.open(user, { primed: true }).open(LABEL);
+      const stream = replays.open(user, { primed: true, sessionId: 's' }).open(LABEL);
       stream.finish(answer(REPLAY_SESSION_BYTES_MAX - 1_000));
       return stream;
     });
@@ -92,7 +92,7 @@ verifies('gateway.front.replay-bounds', 'an answer that nobody fetches is forgot
     nowMs += ms;
     t.mock.timers.tick(ms);
   };
-  const replay = createReplays({ monotonicMs: () => nowMs }).open('alice', { primed: true });
+  const replay = createReplays({ monotonicMs: () => nowMs }).open('alice', { primed: true, sessionId: 's' });
   const [running, answered] = [replay.open(LABEL), replay.open(LABEL)];
   running.offer(HINT);
   answered.finish(answer(1));
@@ -123,7 +123,10 @@ test('the end of a session forgets its streams, and what is said later is not ke
 
 test('an event id finds its stream in its own session only', () => {
   const replays = createReplays(CLOCK);
-  const [mine, other] = [replays.open('alice', { primed: true }), replays.open('alice', { primed: true })];
+  const [mine, other] = [
+    replays.open('alice', { primed: true, sessionId: 's' }),
+    replays.open('alice', { primed: true, sessionId: 's' }),
+  ];
   assert.equal(mine.find('').kind, 'unknown');
   assert.equal(mine.find('a.r1.0').kind, 'over');
   assert.equal(mine.find('a.g1.0').kind, 'unknown');
