@@ -3,7 +3,7 @@
  *
  * All are asked at once. A refused or unanswered elicitation is `cancel` and missing roots are none; for sampling no
  * answer says "no", so the whole request ends there, for a tool as a result that a model can read. What the client's
- * revision has no form for is rewritten: `mode`, `elicitationId`, content lists. Source: MCP 2025-11-25 client/*;
+ * revision has no form for is rewritten: `mode`, `elicitationId`, content lists, fields of forms. Source: MCP 2025-11-25 client/*;
  * 2026-07-28 basic/patterns/mrtr.
  */
 import { randomUUID } from 'node:crypto';
@@ -13,6 +13,7 @@ import type { LegacyRevision } from '../mcp/protocol.ts';
 import type { InputRequest, JsonObject, McpOutcome } from '../mcp/waist.ts';
 import type { Questions, QuestionAnswer, Tell } from './downstream-questions.ts';
 import { legacyContent, toolFailure, unservable } from './downstream-result.ts';
+import { legacyForm } from './legacy-form.ts';
 import type { SessionClaims } from './session.ts';
 
 export interface Asking {
@@ -37,7 +38,10 @@ export async function askClient(
   if (undeclared !== undefined) return { kind: 'end', text: `This client does not offer ${undeclared[1].method}.` };
   const answers = await Promise.all(
     entries.map(async ([key, request]) => {
-      const legacy = { ...request, params: legacyQuestion(request, asking.claims.revision) };
+      const params = legacyQuestion(request, asking.claims.revision);
+      // A form that the client has no way to show: nobody can agree to it.
+      if (params === undefined) return [key, { action: 'decline' }] as const;
+      const legacy = { ...request, params };
       const answer = await asking.questions.ask(legacy, asking.tell, asking.signal);
       return [key, answerOf(request, answer)] as const;
     }),
@@ -62,12 +66,15 @@ function answerOf({ method }: InputRequest, answer: QuestionAnswer): JsonObject 
   return method === 'roots/list' ? { roots: [] } : undefined;
 }
 
-function legacyQuestion({ method, params }: InputRequest, revision: LegacyRevision): JsonObject {
+function legacyQuestion({ method, params }: InputRequest, revision: LegacyRevision): JsonObject | undefined {
   if (method === 'elicitation/create') {
     if (params['mode'] === 'url') return { ...params, elicitationId: randomUUID() };
     if (revision >= '2025-11-25') return params;
     const { mode: _, ...form } = params;
-    return form;
+    const requestedSchema = legacyForm(form['requestedSchema']);
+    return requestedSchema === undefined && form['requestedSchema'] !== undefined
+      ? undefined
+      : { ...form, requestedSchema };
   }
   if (method !== 'sampling/createMessage' || revision >= '2025-11-25') return params;
   const { messages } = params;
