@@ -58,7 +58,8 @@ export const importCommand: Command = {
   positionals: { min: 0, max: 64 },
   notes: [
     'FILE is a file of Claude Desktop, Claude Code (~/.claude.json, .mcp.json), Cursor, VS Code, Windsurf, or a plain\nmcp-servers.json. Without FILE these are looked for in their usual places under HOME and here.',
-    'A server whose name exists already is not changed, and mcproxy itself is not taken over. Exit 78: a server could not be taken over.',
+    'A server whose name exists already is not changed, and mcproxy itself is not taken over.',
+    'Exit 78: a server could not be taken over.',
   ],
   async run(invocation) {
     const before = await loadNamed(invocation);
