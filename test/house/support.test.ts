@@ -6,7 +6,7 @@ import { after, test } from 'node:test';
 import { Readable } from 'node:stream';
 import { openStream, readUntil, send, sendRaw } from '../support/http-client.ts';
 import { checkNothingLeft } from '../support/leaks.ts';
-import { findClosedPort } from '../support/ports.ts';
+import { findClosedPort, isListener } from '../support/ports.ts';
 import { startUpstream } from '../support/recording-upstream.ts';
 import { seededRandom } from '../support/seeded-random.ts';
 import { makeTempDir, writeFiles } from '../support/temp-dir.ts';
@@ -29,6 +29,17 @@ test('waiting gives the first truthy value and takes errors for "not yet"', asyn
     return count === 3 ? 'there' : '';
   });
   assert.equal(value, 'there');
+});
+
+test('a port belongs to who listens on it, not to who only knows it', async (t) => {
+  const port = await findClosedPort();
+  const child = spawn(process.execPath, ['-e', 'process.stdin.resume()'], { stdio: ['pipe', 'ignore', 'ignore'] });
+  t.after(() => void child.kill('SIGKILL'));
+  assert.equal(isListener(process.pid, port), false);
+  const server = createServer().listen(port, '127.0.0.1');
+  t.after(() => void server.close());
+  await waitFor(() => server.listening);
+  assert.deepEqual([isListener(process.pid, port), isListener(child.pid ?? 0, port)], [true, false]);
 });
 
 test('waiting in vain says what for and why', async () => {

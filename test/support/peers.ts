@@ -1,16 +1,16 @@
 /**
  * Starts the real MCP servers that the contract tests put behind mcproxy, each in a process of its own.
  *
- * A peer is ready when its port accepts a connection. The published servers cannot be told "any free port and say
- * which", so a free one is looked up first and another is tried when somebody was faster. A peer ends with the test
- * that started it, or by `stop()`, which resolves when the process is gone.
+ * A peer is ready when it listens on its port, it and nobody else. The published servers cannot be told "any free port
+ * and say which", so a free one is looked up first and another is tried when somebody was faster. A peer ends with the
+ * test that started it, or by `stop()`, which resolves when the process is gone.
  */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { findClosedPort } from './ports.ts';
+import { findClosedPort, isListener } from './ports.ts';
 import type { Cleanup } from './temp-dir.ts';
 import { waitFor } from './wait.ts';
 
@@ -70,7 +70,7 @@ async function startPeer(cleanup: Cleanup, describe: (port: number) => PeerSpec)
       cleanup.after(() => peer.stop());
       return peer;
     } catch (error) {
-      const portTaken = error instanceof Error && error.message.includes('EADDRINUSE');
+      const portTaken = error instanceof Error && /EADDRINUSE|already in use/.test(error.message);
       if (!portTaken || attempt === START_COUNT_MAX) throw error;
     }
   }
@@ -87,7 +87,8 @@ async function startOnce(spec: PeerSpec): Promise<Peer> {
   child.stderr.on('data', keepTail);
   // Without a listener a failed spawn would be thrown at the test runner; it shows as an ended process here.
   child.on('error', (error) => keepTail(Buffer.from(String(error))));
-  const ready = await waitFor(async () => hasEnded(child) || (await accepts(spec.port)), {
+  const listens = (): boolean => child.pid !== undefined && isListener(child.pid, spec.port);
+  const ready = await waitFor(async () => hasEnded(child) || (listens() && (await accepts(spec.port))), {
     deadlineMs: READY_MS_MAX,
     what: `port ${spec.port}`,
   }).catch(() => false);

@@ -12,8 +12,6 @@ import { forwardWithRetry, retryDelayMs } from '../../src/upstream/retry.ts';
 import { checkNothingLeft } from '../support/leaks.ts';
 import { findClosedPort } from '../support/ports.ts';
 
-after(() => checkNothingLeft());
-
 const PLENTY = 1_000_000;
 const delays = [
   { name: 'the first delay', attempt: 1, after: undefined, left: PLENTY, random: 0.5, delay: RETRY_DELAY_MS_BASE / 2 },
@@ -129,6 +127,8 @@ const good = await serve((_request, response) => void response.end('{}'));
 const busy = await serve((_request, response) => void response.writeHead(503, { 'retry-after': '0' }).end());
 const resetting = await serve((request) => void request.socket.resetAndDestroy());
 const failing = await serve((_request, response) => void response.writeHead(500).end());
+// Hooks run in the order of their registration.
+after(() => checkNothingLeft());
 
 const OK = { status: 200, code: undefined };
 const UNREACHABLE = { status: undefined, code: 'UPSTREAM_UNREACHABLE' } as const;
