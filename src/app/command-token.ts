@@ -10,7 +10,7 @@ import { randomBytes } from 'node:crypto';
 
 import { addUser, hasUser, listUsers, removeUser, replaceToken } from '../config/edit.ts';
 import type { ListedToken, ListedUser } from '../config/edit.ts';
-import { addToken, removeToken } from '../config/edit-tokens.ts';
+import { addToken, removeToken, rotateToken } from '../config/edit-tokens.ts';
 import { READERS } from '../config/kinds.ts';
 import type { TokenEntry } from '../config/token-entry.ts';
 import { isTokenLabel } from '../config/tokens.ts';
@@ -106,13 +106,25 @@ function termsOf(invocation: Invocation): Omit<TokenEntry, 'digest'> | string {
 
 const rotate: Command = {
   name: 'token rotate',
-  synopsis: 'NAME',
-  summary: 'Replaces all tokens of a user by a new one, which is printed once',
-  options: SERVICE_OPTIONS,
+  synopsis: 'NAME [--label L | --all]',
+  summary: 'Replaces a token of a user by a new one, which is printed once',
+  options: {
+    label: LABEL_OPTION,
+    all: { type: 'boolean', help: 'one in the place of all, whose labels and terms are gone then' },
+    ...SERVICE_OPTIONS,
+  },
+  notes: ['The new token has the label and the terms of the old one.'],
   positionals: { min: 1, max: 1 },
   async run(invocation) {
     const name = invocation.positionals[0] ?? '';
-    return issue(invocation, name, (text, digest) => replaceToken(text, name, { digest }));
+    const label = textOption(invocation, 'label');
+    const all = flagOption(invocation, 'all');
+    if (all && label !== undefined) return usageError(invocation.stderr, '--label and --all are not for one command');
+    return issue(invocation, name, (text, digest) =>
+      all
+        ? replaceToken(text, name, { digest })
+        : rotateToken(text, name, { digest, nowMs: Date.now(), ...(label === undefined ? {} : { label }) }),
+    );
   },
 };
 

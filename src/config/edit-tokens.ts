@@ -1,12 +1,23 @@
 /**
- * Edits of the tokens of one user who has several: one is added, one is taken away by its label.
+ * Edits of the tokens of one user who may have several: one is added, replaced, or taken away by its label.
  *
  * As in `edit.ts`, everything else stays as it is written, and what cannot be edited safely is refused: a list stays a
  * list of lines or of one line, and one token becomes a list. Which text a token has is in `token-entry.ts`.
  */
 import type { YamlMap, YamlNode, YamlPair } from '../text/yaml.ts';
 import { findUser, replaceToken, userShape } from './edit.ts';
-import { checked, endOf, findPair, insertLines, lineStart, nextLine, refusal, shapeOf } from './edit-text.ts';
+import {
+  checked,
+  endOf,
+  findPair,
+  insertLines,
+  lineStart,
+  nextLine,
+  refusal,
+  shapeOf,
+  type Shape,
+} from './edit-text.ts';
+import { READERS } from './kinds.ts';
 import { showName } from './problems.ts';
 import { isNothing } from './reading.ts';
 import { renderShape, renderToken, tokenShape, type TokenEntry } from './token-entry.ts';
@@ -52,6 +63,63 @@ export function removeToken(text: string, name: string, label: string): string {
   return checked(text.slice(0, from) + text.slice(to), userShape(text, name, rest));
 }
 
+/**
+ * Puts a new digest in the place of one token, which keeps its label and terms.
+ *
+ * @param label which of several
+ * @throws {ProxyError} CONFIG_INVALID when there is no such token or user, when it is not clear which, when it has
+ *   expired, or when the text cannot be edited safely
+ */
+export function rotateToken(
+  text: string,
+  name: string,
+  how: { digest: string; label?: string; nowMs: number },
+): string {
+  const { digest, label, nowMs } = how;
+  const { pair } = findUser(text, name);
+  const node = tokenOf(pair);
+  const items = node === undefined ? [] : itemsOf(node);
+  const item = label === undefined ? items[0] : items.find((one) => labelOf(one) === label);
+  if (label === undefined && items.length > 1) {
+    const labels = items.map((one) => labelOf(one) ?? 'one without a label').join(', ');
+    throw refusal(
+      `${showName(name)} has several tokens (${labels}): say which with --label, or --all to put one in the place of all`,
+    );
+  }
+  if (item === undefined && label === undefined) return replaceToken(text, name, { digest });
+  if (node === undefined || item === undefined)
+    throw refusal(`${showName(name)} has no token with this label: \`mcproxy token list\` shows those that are`);
+  const expires = fieldOf(item, 'expires');
+  if (expires !== undefined && (READERS.end.read(expires) ?? Infinity) <= nowMs)
+    throw refusal(`this token has expired (${expires}), so a new one would be of no use: change "expires" in the file`);
+  const shape = item.kind === 'map' ? withDigest(item, digest) : digest;
+  const all = node.kind === 'seq' ? items.map((one) => (one === item ? shape : shapeOf(one))) : shape;
+  const plain = renderShape(digest, (pair.value as YamlMap).flow ? 'json' : 'yaml');
+  return checked(putDigest(text, item, { digest, plain }), userShape(text, name, all));
+}
+
+/** A token in the file is written as what it is, or as its digest. */
+function isDigestField(name: string): boolean {
+  return name === 'sha256' || name === 'token';
+}
+
+function withDigest({ pairs }: YamlMap, digest: string): Shape {
+  const own: readonly [string, Shape] = ['sha256', hexOf(digest)];
+  return { map: pairs.map(({ name, value }) => (isDigestField(name) ? own : [name, shapeOf(value)])) };
+}
+
+function putDigest(text: string, item: YamlNode, { digest, plain }: { digest: string; plain: string }): string {
+  if (item.kind !== 'map') return text.slice(0, item.start) + plain + text.slice(endOf(item, item.end));
+  const pair = item.pairs.find(({ name }) => isDigestField(name));
+  if (pair === undefined) throw refusal('the token has no "sha256": change it by hand');
+  const key = item.flow ? '"sha256"' : 'sha256';
+  return `${text.slice(0, pair.key.start)}${key}: "${hexOf(digest)}"${text.slice(endOf(pair.value, pair.key.end))}`;
+}
+
+function hexOf(digest: string): string {
+  return digest.replace(/^sha256:/, '');
+}
+
 function tokenOf({ value }: YamlPair): YamlNode | undefined {
   const node = value.kind === 'map' ? findPair(value, 'token')?.value : undefined;
   return node === undefined || isNothing(node) ? undefined : node;
@@ -62,8 +130,12 @@ function itemsOf(node: YamlNode): readonly YamlNode[] {
 }
 
 function labelOf(node: YamlNode): string | undefined {
-  const label = node.kind === 'map' ? findPair(node, 'label')?.value : undefined;
-  return label?.kind === 'scalar' && label.value !== null ? String(label.value) : undefined;
+  return fieldOf(node, 'label');
+}
+
+function fieldOf(node: YamlNode, name: string): string | undefined {
+  const value = node.kind === 'map' ? findPair(node, name)?.value : undefined;
+  return value?.kind === 'scalar' && value.value !== null ? String(value.value) : undefined;
 }
 
 function insertToken(text: string, { node, user }: { node: YamlNode; user: YamlPair }, entry: TokenEntry): string {

@@ -65,7 +65,7 @@ export function addUser(text: string, user: NewUser): string {
   const users = root === undefined ? undefined : findPair(root, 'users');
   if (users?.value.kind === 'map' && findPair(users.value, user.name) !== undefined) {
     throw refusal(
-      `the user ${showName(user.name)} exists already: \`mcproxy token add\` with --label adds a token, \`mcproxy token rotate\` replaces all, \`mcproxy token revoke\` removes the user`,
+      `the user ${showName(user.name)} exists already: \`mcproxy token add\` with --label adds a token, \`mcproxy token rotate\` replaces one, \`mcproxy token revoke\` removes the user`,
     );
   }
   const shape = shapeOfUser(user);

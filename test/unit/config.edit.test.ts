@@ -4,7 +4,7 @@ import test from 'node:test';
 import fc from 'fast-check';
 
 import { addUser, listUsers, removeUser, replaceToken } from '../../src/config/edit.ts';
-import { addToken, removeToken } from '../../src/config/edit-tokens.ts';
+import { addToken, removeToken, rotateToken } from '../../src/config/edit-tokens.ts';
 import { verifies } from '../support/verifies.ts';
 
 const D = `sha256:${'d'.repeat(64)}`;
@@ -133,6 +133,64 @@ const replacements = [
 for (const { name, before, after } of replacements) {
   test(`a token is replaced: ${name}`, () => assert.equal(replaceToken(before, 'zoe', { digest: D }), after));
 }
+
+const H = D.replace('sha256:', '');
+const NOW_MS = Date.UTC(2027, 0, 15);
+const rotate = (text: string, label?: string): string =>
+  rotateToken(text, 'zoe', { digest: D, nowMs: NOW_MS, ...(label && { label }) });
+const rotations: readonly { name: string; label?: string; before: string; after: string }[] = [
+  {
+    name: 'alone',
+    before: 'users:\n  zoe:\n    token: sha256:abc # mine\n    role: user\n',
+    after: `users:\n  zoe:\n    token: ${D} # mine\n    role: user\n`,
+  },
+  {
+    name: 'with terms',
+    before: 'users:\n  zoe:\n    token: { sha256: "abc", label: laptop, networks: [10.0.0.0/8] }\n',
+    after: `users:\n  zoe:\n    token: { "sha256": "${H}", label: laptop, networks: [10.0.0.0/8] }\n`,
+  },
+  {
+    name: 'in lines of its own',
+    label: 'b',
+    before:
+      'users:\n  zoe:\n    token:\n      - sha256:abc\n      - label: b # phone\n        sha256: "x"\n        expires: 2027-01-31\n',
+    after: `users:\n  zoe:\n    token:\n      - sha256:abc\n      - label: b # phone\n        sha256: "${H}"\n        expires: 2027-01-31\n`,
+  },
+  {
+    name: 'written as it is',
+    label: 'b',
+    before: 'users:\n  zoe: { token: [ "secret-1", { label: b, token: secret-2 } ] }\n',
+    after: `users:\n  zoe: { token: [ "secret-1", { label: b, "sha256": "${H}" } ] }\n`,
+  },
+  {
+    name: 'JSON',
+    label: 'a',
+    before: '{"users": {"zoe": {"token": [{"sha256": "x", "label": "a"}, "b"]}}}',
+    after: `{"users": {"zoe": {"token": [{"sha256": "${H}", "label": "a"}, "b"]}}}`,
+  },
+  { name: 'a list of one', before: 'users:\n  zoe:\n    token: [abc]\n', after: `users:\n  zoe:\n    token: [${D}]\n` },
+  {
+    name: 'none yet',
+    before: 'users:\n  zoe:\n    role: user\n',
+    after: `users:\n  zoe:\n    token: ${D}\n    role: user\n`,
+  },
+];
+for (const { name, label, before, after } of rotations) {
+  verifies('identity.token-rotate', `a token is rotated and keeps what is said of it: ${name}`, () => {
+    assert.equal(rotate(before, label), after);
+  });
+}
+
+verifies('identity.token-rotate', 'nothing is rotated where it is not clear what, or is of no use', () => {
+  const two = 'users:\n  zoe:\n    token: [sha256:a, { sha256: b, label: phone }]\n';
+  assert.throws(() => rotate(two), /several tokens \(one without a label, phone\): say which with --label, or --all/);
+  assert.throws(() => rotate(two, 'laptop'), /no token with this label/);
+  assert.throws(() => rotate('users:\n  zoe: {}\n', 'laptop'), /no token with this label/);
+  assert.throws(() => rotate('users:\n  amy: {}\n'), /there is no user "zoe"/);
+  const old = (end: string): string => `users:\n  zoe:\n    token: { sha256: a, expires: ${end} }\n`;
+  assert.throws(() => rotate(old('2027-01-14')), /has expired \(2027-01-14\)/);
+  assert.match(rotate(old('2027-01-15')), /expires: 2027-01-15/);
+});
 
 const refusals = [
   { name: 'a user who exists', edit: () => addUser('users:\n  zoe: {}\n', user), message: /"zoe" exists already/ },
