@@ -43,9 +43,10 @@ const HOME_PLACES = [
   '.config/Code/User/mcp.json',
   'Library/Application Support/Code/User/mcp.json',
   '.codeium/windsurf/mcp_config.json',
+  '.codex/config.toml',
 ];
 /** Under the working directory, before those of HOME. */
-const PROJECT_PLACES = ['.mcp.json', '.cursor/mcp.json', '.vscode/mcp.json', 'mcp-servers.json'];
+const PROJECT_PLACES = ['.mcp.json', '.cursor/mcp.json', '.vscode/mcp.json', '.codex/config.toml', 'mcp-servers.json'];
 
 export const importCommand: Command = {
   name: 'import',
@@ -57,7 +58,7 @@ export const importCommand: Command = {
   },
   positionals: { min: 0, max: 64 },
   notes: [
-    'FILE is a file of Claude Desktop, Claude Code (~/.claude.json, .mcp.json), Cursor, VS Code, Windsurf, or a plain\nmcp-servers.json. Without FILE these are looked for in their usual places under HOME and here.',
+    'FILE is a file of Claude Desktop, Claude Code (~/.claude.json, .mcp.json), Cursor, VS Code, Windsurf, Codex, or\na plain mcp-servers.json. Without FILE these are looked for in their usual places under HOME and here.',
     'A server whose name exists already is not changed, and mcproxy itself is not taken over.',
     'Exit 78: a server could not be taken over.',
   ],
@@ -209,7 +210,7 @@ async function readCandidates(invocation: Invocation, target: string): Promise<C
         file.state === 'absent'
           ? 'does not exist'
           : file.state === 'read'
-            ? 'is neither JSON nor YAML that can be read'
+            ? 'is neither JSON, YAML nor TOML that can be read'
             : `${file.text}: ${file.fix}`;
       if (named.length > 0) throw new ProxyError('CONFIG_INVALID', `${path}: ${what}`);
       invocation.stderr.write(`${path}: ${what}\n`);
@@ -226,7 +227,7 @@ async function readCandidates(invocation: Invocation, target: string): Promise<C
  */
 function atHome(server: ForeignServer, path: string, home: string): ForeignServer {
   const directory = dirname(path);
-  const project = /[\\/]\.(?:vscode|cursor)$/.test(directory) ? dirname(directory) : directory;
+  const project = /[\\/]\.(?:vscode|cursor|codex)$/.test(directory) ? dirname(directory) : directory;
   const known = (text: string): string =>
     text
       .replaceAll('${workspaceFolder}', () => project)

@@ -2,10 +2,12 @@
  * The servers that the file of a client defines, brought to the fields of our own entries.
  *
  * Understood: `mcpServers` (Claude Desktop, Cursor, Windsurf, `.mcp.json`), the same per project (`~/.claude.json`),
- * `servers` as a map (VS Code) or a list with names, such a list alone, `mcp: {servers}`. What an entry says beyond our fields is named in
+ * `servers` as a map (VS Code) or a list with names, such a list alone, `mcp: {servers}`, `mcp_servers` (Codex, in TOML:
+ * names of variables become references to them). What an entry says beyond our fields is named in
  * `leftOut`, not guessed: a timeout, for one, has a unit of its own in each client. Values are handed on unchanged
  * and are not judged. Sources: the setup pages of the clients named.
  */
+import { parseToml } from '../text/toml.ts';
 import { parseYaml, yamlToValue } from '../text/yaml.ts';
 import type { NewServer, Plain } from './edit-servers.ts';
 import { asLiteral, collectSecrets } from './reading.ts';
@@ -24,6 +26,8 @@ const MASK = '[hidden]';
 const SECRET_VALUE = /:\/\/[^/\s@]+@|^(?:Bearer |Basic |gh[opsu]_|github_pat_|glpat-|sk-|xox[a-z]-|AKIA|eyJ)/;
 /** Fields that are no setting of a server, or that follow from the others. */
 const SILENT = new Set(['name', 'type', 'transport']);
+/** Fields of Codex that are others here. */
+const CODEX = ['http_headers', 'env_http_headers', 'env_vars', 'bearer_token_env_var'];
 
 /** The servers in `text`, or undefined when it cannot be read. JSON may have comments and trailing commas. */
 export function readForeignServers(text: string): ForeignServer[] | undefined {
@@ -36,6 +40,7 @@ export function readForeignServers(text: string): ForeignServer[] | undefined {
   const blocks = [
     root['mcpServers'],
     root['servers'],
+    root['mcp_servers'],
     isRecord(mcp) ? mcp['servers'] : undefined,
     ...projects.map((project) => (isRecord(project) ? project['mcpServers'] : undefined)),
   ];
@@ -88,6 +93,8 @@ function secretsIn(field: string, value: Plain): string[] {
 
 function parseAny(text: string): unknown {
   const bare = text.replace(/^\uFEFF/, '');
+  // Much of TOML could be YAML as well, which would then say nothing.
+  if (/^[ \t]*\[[ \t]*mcp_servers\b/m.test(bare)) return parseToml(bare);
   for (const candidate of [bare, withoutComments(bare)]) {
     try {
       return JSON.parse(candidate) as unknown;
@@ -126,18 +133,20 @@ function toServer(original: string, entry: unknown): ForeignServer | undefined {
   const url = entry['url'] ?? entry['serverUrl'] ?? entry['httpUrl'];
   const transport = entry['transport'] ?? entry['type'];
   const args = entry['args'];
+  const tokenVariable = entry['bearer_token_env_var'];
   const fields: Record<string, Plain> = {
     ...textField('command', entry['command']),
     ...(Array.isArray(args) ? { args: args.map(String) } : {}),
-    ...pairsField('env', entry['env']),
+    ...mergedPairs('env', entry['env'], namesAsVariables(entry['env_vars'])),
     ...textField('cwd', entry['cwd']),
     ...textField('url', url),
     // The others are what is found out anyway.
     ...(transport === 'sse' ? { transport } : {}),
-    ...pairsField('headers', entry['headers']),
+    ...mergedPairs('headers', entry['headers'] ?? entry['http_headers'], variables(entry['env_http_headers'])),
+    ...(typeof tokenVariable === 'string' ? { token: `\${${tokenVariable}}` } : {}),
     ...(entry['disabled'] === true || entry['enabled'] === false ? { enabled: false } : {}),
   };
-  const known = new Set([...Object.keys(fields), 'serverUrl', 'httpUrl', 'disabled', 'enabled', ...SILENT]);
+  const known = new Set([...Object.keys(fields), 'serverUrl', 'httpUrl', 'disabled', 'enabled', ...SILENT, ...CODEX]);
   const isEmpty = (value: unknown): boolean => isRecord(value) && Object.keys(value).length === 0;
   const leftOut = Object.keys(entry).filter((key) => !known.has(key) && !isEmpty(entry[key]));
   return { name, original, fields, leftOut };
@@ -145,6 +154,28 @@ function toServer(original: string, entry: unknown): ForeignServer | undefined {
 
 function textField(name: string, value: unknown): Record<string, string> {
   return typeof value === 'string' ? { [name]: value } : {};
+}
+
+type Pairs = Record<string, Record<string, string>>;
+
+/** The values as they are written, and those that the environment has. */
+function mergedPairs(name: string, written: unknown, fromVariables: Record<string, string>): Pairs {
+  const own = pairsField(name, written)[name] ?? {};
+  const all = { ...fromVariables, ...own };
+  return Object.keys(all).length === 0 ? {} : { [name]: all };
+}
+
+/** `{X-Key: NAME}` as `{X-Key: ${NAME}}`. */
+function variables(value: unknown): Record<string, string> {
+  if (!isRecord(value)) return {};
+  const names = Object.entries(value).filter((pair): pair is [string, string] => typeof pair[1] === 'string');
+  return toRecord(names.map(([key, name]) => [key, `\${${name}}`]));
+}
+
+/** Variables that are handed on: `[NAME]`, or `[{name: NAME}]`. */
+function namesAsVariables(value: unknown): Record<string, string> {
+  const names = (Array.isArray(value) ? value : []).map((item: unknown) => (isRecord(item) ? item['name'] : item));
+  return toRecord(names.filter((name) => typeof name === 'string').map((name) => [name, `\${${name}}`]));
 }
 
 function pairsField(name: string, value: unknown): Record<string, Record<string, string>> {

@@ -84,6 +84,39 @@ test('a secret is written as it is, named on standard error, and never printed',
   assert.doesNotMatch(preview.stdout + preview.stderr + stdout + stderr, /s3cr3t/);
 });
 
+test('import reads the file of Codex, and makes references of the names of variables', () => {
+  const directory = workplace({
+    '.codex/config.toml': `model = "m" # theirs
+[mcp_servers.docs]
+command = "npx"
+args = [
+  "-y", # always
+  'docs-mcp',
+]
+startup_timeout_sec = 20
+env_vars = ["KEY"]
+[mcp_servers.docs.env]
+LEVEL = "a\\tb"
+[mcp_servers."far away"]
+url = "https://far.example.com/mcp"
+bearer_token_env_var = "FAR_TOKEN"
+http_headers = { "X-Region" = "eu" }
+env_http_headers = { X-Key = "KEY" }
+enabled = false
+`,
+  });
+  const variables = { KEY: 'k', FAR_TOKEN: 'a-token-that-is-far' };
+  const { exitCode, stderr } = mcproxyWith(variables, directory, 'import', '--config', directory);
+  assert.equal(exitCode, 0, stderr);
+  assert.equal(
+    readFileSync(join(directory, 'mcproxy.yml'), 'utf8'),
+    'servers:\n  docs:\n    command: npx\n    args: ["-y", docs-mcp]\n    env:\n      KEY: "${KEY}"\n      LEVEL: "a\\tb"\n' +
+      '  far-away:\n    url: "https://far.example.com/mcp"\n    headers:\n      X-Key: "${KEY}"\n      X-Region: eu\n' +
+      '    token: "${FAR_TOKEN}"\n    enabled: false\n',
+  );
+  assert.match(stderr, /^docs: has no use here and was left out: startup_timeout_sec\.$/m);
+});
+
 test('import leaves out what is mcproxy itself, and says so', () => {
   const ours = [
     { command: 'mcproxy', args: ['stdio'] },
