@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { after, test } from 'node:test';
@@ -120,6 +121,18 @@ test('the leak check reports a listener', async () => {
   const server = createServer().listen(0, '127.0.0.1');
   await assert.rejects(checkNothingLeft(50), /TCPServerWrap/);
   server.close();
+  await checkNothingLeft();
+});
+
+test('the leak check reports a grandchild whose parent has ended', async () => {
+  const script = `const { spawn } = require('node:child_process');
+    const child = spawn(process.execPath, ['-e', 'setInterval(() => {}, 60000)'], { stdio: 'ignore', detached: true });
+    process.stdout.write(String(child.pid)); child.unref();`;
+  const parent = spawn(process.execPath, ['-e', script], { stdio: ['ignore', 'pipe', 'ignore'] });
+  const [printed] = (await once(parent.stdout, 'data')) as [Buffer];
+  await once(parent, 'close');
+  await assert.rejects(checkNothingLeft(50), /left behind.*setInterval/);
+  process.kill(Number(printed.toString()), 'SIGKILL');
   await checkNothingLeft();
 });
 
