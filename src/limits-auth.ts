@@ -47,3 +47,36 @@ export const CLUSTER_KEY_CHARS_MIN = 32;
 export const CLAIM_VALUE_COUNT_MAX = 256;
 /** Sets of roles and servers of access tokens that are put together; beyond it the oldest is again. */
 export const CLAIMED_RIGHTS_COUNT_MAX = 1_000;
+
+/** `oauth: facade`: the page on which a person pastes a token is good for so long. */
+export const CONSENT_MS_MAX = 10 * MINUTE;
+/** An authorization code. */
+export const OAUTH_CODE_MS_MAX = 1 * MINUTE;
+/** An access token of our own. */
+export const OAUTH_ACCESS_MS = 60 * MINUTE;
+/** A login that nobody used for so long has ended: the life of a refresh token. */
+export const OAUTH_REFRESH_MS = 30 * 24 * 60 * MINUTE;
+/** How long the refresh token before the last is good once more: an answer may have been lost, or two have asked at once. */
+export const OAUTH_REFRESH_GRACE_MS = 30 * SECOND;
+/** Logins whose refresh tokens are followed; beyond it those used longest ago are followed no longer. */
+export const OAUTH_FAMILY_COUNT_MAX = 10_000;
+/** The body of a request to an OAuth endpoint. */
+export const OAUTH_BODY_BYTES_MAX = 32 * KIB;
+/** Redirect URIs of one client. */
+export const OAUTH_REDIRECT_COUNT_MAX = 32;
+/** The redirect URIs and the name that a client registers, together: they make its `client_id`, which is part of URLs. */
+export const OAUTH_CLIENT_CHARS_MAX = 2 * KIB;
+/** The name of a client on the consent page. */
+export const OAUTH_NAME_CHARS_MAX = 80;
+/** What an authorization request says, `state` and all, while the person looks at the page: it travels in its form. */
+export const OAUTH_REQUEST_BYTES_MAX = 5 * KIB;
+/** A metadata document of a client (CIMD): connection, question and answer. */
+export const CLIENT_DOCUMENT_MS_MAX = 5 * SECOND;
+/** How long such a document, or that there is none, is believed. */
+export const CLIENT_DOCUMENT_KEEP_MS = 5 * MINUTE;
+/** Such documents remembered. */
+export const CLIENT_DOCUMENT_COUNT_MAX = 256;
+/** Such documents asked for at once. */
+export const CLIENT_DOCUMENT_ASKED_MAX = 32;
+/** Such documents asked for at once for one client address. */
+export const CLIENT_DOCUMENT_ASKED_EACH_MAX = 4;

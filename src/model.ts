@@ -220,6 +220,14 @@ export interface OAuthConfig {
   readonly claims: ClaimsConfig;
 }
 
+/** mcproxy as its own authorization server, over the tokens of the files. */
+export interface FacadeConfig {
+  /** The public URL. */
+  readonly issuer: string;
+  /** Clients may publish their metadata documents in the own network. */
+  readonly allowPrivate: boolean;
+}
+
 export type LogParams = 'none' | 'keys' | 'full';
 
 export interface LogConfig {
@@ -240,6 +248,7 @@ export interface Config {
   readonly auth: 'tokens' | 'none';
   /** Undefined: only the tokens of the files. */
   readonly oauth: OAuthConfig | undefined;
+  readonly facade?: FacadeConfig;
   /** What clients call this service, prefix included and without trailing slash; undefined: its loopback address. */
   readonly publicUrl: string | undefined;
   /** All servers as written under `servers:`, in order, with the shared credential. */

@@ -13,8 +13,44 @@ export const SIGNING = {
   'signing.environment': 'MCP_UPSTREAM_URL, MCP_API_KEY and MCP_API_SECRET start a local signing proxy without a file.',
 } as const;
 
-/** Access tokens of an authorization server. */
+/** mcproxy as its own authorization server. */
+const FACADE = {
+  'facade.config': 'The switch has all it needs and contradicts nothing, or it is a problem that says what to write.',
+  'facade.metadata': 'Challenge, protected resource and authorization server metadata lead a client to every endpoint.',
+  'facade.login': 'Who pastes a token of the files lets a client in with the rights of its user.',
+  'facade.old-clients': 'Clients of 2025-03-26 without metadata find the endpoints at the root.',
+  'facade.public-clients': 'Every client is a public one; a registration is kept by the client alone.',
+  'facade.cimd':
+    'A client is known by the document at its URL, which is asked for safely, briefly remembered and bounded.',
+  'facade.redirects': 'A browser returns to a registered redirect URI alone; of a loopback one the port may differ.',
+  'facade.pkce':
+    'A code is worth nothing without the S256 verifier, the client and the redirect URI that it was asked with.',
+  'facade.refresh': 'Refresh tokens rotate; the one before is good for a moment more.',
+  'facade.reuse': 'A code or refresh token that is used again ends the login.',
+  'facade.families': 'The table of logins is bounded, and forgets none that was ended before one that was not.',
+  'facade.revoke': 'A client can end its login, and no other client can.',
+  'facade.ends-with-token': 'The end of the pasted token, by removal or by its terms, ends logins and streams at once.',
+  'facade.expiry': 'Requests, codes and tokens end when they say.',
+  'facade.audience': 'A login is for the resource that was asked for, and can be narrowed but not widened.',
+  'facade.passthrough': 'A passthrough server gets no token of a login, and none is offered there.',
+  'facade.browser': 'Clients in a browser may call what programs call; the page with the form is ours alone.',
+  'facade.deny': 'A refusal is told to the client, with state and issuer.',
+  'facade.page': 'The pages run nothing, are framed by nobody and escape what others wrote.',
+  'facade.no-redirect': 'Nothing sends a browser anywhere before a person has decided.',
+  'facade.lock-out':
+    'A wrong token on the page counts as a failed login and tells nothing; a right one always gets in.',
+  'facade.hostile': 'What is malformed, repeated, altered, too long or of another client is refused, with one entry.',
+  'facade.secrets': 'No token, code or verifier of a login is in any output.',
+  'facade.restart': 'A restart in the middle of a login, or after it, changes nothing, and what was used stays used.',
+  'facade.instances': 'Instances with one cluster.key continue the logins of each other.',
+  'facade.sdk': 'The official clients log in by themselves, by registration and by document.',
+  'facade.conformance': 'The authorization server scenarios of the conformance suite pass.',
+  'facade.commands': 'check, status and client-config tell what to connect hosted clients with.',
+} as const;
+
+/** Access tokens of an authorization server, and mcproxy as one. */
 export const OAUTH = {
+  ...FACADE,
   'oauth.config': 'What the settings say about access tokens is complete, or each gap is a problem.',
   'oauth.jwt': 'A JWT of the issuer lets its user in, with the rights of the user of that name.',
   'oauth.both-kinds': 'Tokens of the files and access tokens are in use at once; the first ask nobody.',

@@ -194,6 +194,7 @@ function settingsOf(config: Config): Record<string, unknown> {
     public_url: config.publicUrl,
     auth: [config.auth, oauthOf(config)],
     roles: rolesOf(config),
+    oauth: config.facade,
     allowed_hosts: config.allowedHosts,
     allowed_origins: config.allowedOrigins,
     trusted_proxies: config.trustedProxies,

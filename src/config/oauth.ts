@@ -5,7 +5,7 @@
  * follows from `public_url`; without that the address of the service is known only where it is a loopback address, for
  * there no other Host gets past the guard. Source: RFC 9728 §2, RFC 8707 §2, MCP 2026-07-28 authorization.
  */
-import type { ClaimsConfig, Config, OAuthConfig, RoleConfig, ServerConfig } from '../model.ts';
+import type { ClaimsConfig, Config, FacadeConfig, OAuthConfig, RoleConfig, ServerConfig } from '../model.ts';
 import type { Values } from './decode.ts';
 import { showName, type FileProblems } from './problems.ts';
 import type { SETTINGS } from './schema.ts';
@@ -14,6 +14,7 @@ type Settings = Values<typeof SETTINGS>;
 
 export interface OAuthSaid {
   readonly oauth: OAuthConfig | undefined;
+  readonly facade?: FacadeConfig;
   readonly publicUrl: string | undefined;
 }
 
@@ -33,6 +34,15 @@ export function decodeOAuth(settings: Settings, known: Known, problems: FileProb
   const publicUrl = publicUrlOf(settings, problems);
   const refuse = (text: string, fix: string): void => problems.error(undefined, { text, fix });
   const started = Object.keys(settings).filter((name) => name.startsWith('auth.'));
+  const facade = facadeOf(settings, publicUrl, refuse);
+  if (facade !== undefined) {
+    if (started.length > 0)
+      refuse(
+        '"oauth" and a block under "auth" contradict each other: a service has one authorization server',
+        'delete one',
+      );
+    return { oauth: undefined, facade, publicUrl };
+  }
   // The environment may say `none` beside a file with a block: everybody is let in then.
   if (started.length === 0 || settings.auth === 'none') return { oauth: undefined, publicUrl };
   if (!hasIssuer(settings)) {
@@ -70,6 +80,25 @@ export function decodeOAuth(settings: Settings, known: Known, problems: FileProb
 }
 
 type Refuse = (text: string, fix: string) => void;
+
+/** A login sends the person's browser to this service, so that it needs a URL that a browser and a client both reach. */
+function facadeOf(settings: Settings, publicUrl: string | undefined, refuse: Refuse): FacadeConfig | undefined {
+  const isBlock = settings['oauth.facade'] !== undefined || settings['oauth.allow_private'] !== undefined;
+  // The word is stronger, because the environment says it.
+  const isOn =
+    settings.oauth === undefined ? isBlock && settings['oauth.facade'] !== false : settings.oauth === 'facade';
+  if (!isOn) return undefined;
+  if (settings.auth === 'none')
+    refuse('with "auth: none" everybody is let in, so that "oauth" is of no use', 'delete one of the two');
+  if (publicUrl === undefined) {
+    refuse('where clients log in is not known', 'write "public_url", such as https://mcp.example.com');
+    return undefined;
+  }
+  const { protocol, hostname } = new URL(publicUrl);
+  if (protocol !== 'https:' && !/^(?:localhost|127(?:\.\d+){3}|\[::1\])$/.test(hostname))
+    refuse('"public_url" has to be https:// for "oauth": tokens are pasted there', 'correct it');
+  return { issuer: publicUrl, allowPrivate: settings['oauth.allow_private'] ?? false };
+}
 
 /** A change of the prefix must not make the public URL wrong: it belongs to it where the URL names no path. */
 function publicUrlOf(settings: Settings, problems: FileProblems): string | undefined {

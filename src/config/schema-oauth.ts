@@ -1,5 +1,6 @@
 /**
- * Rows of mcproxy.yml about access tokens of an authorization server: the block that `auth` may be instead of a word.
+ * Rows of mcproxy.yml about access tokens: the block that `auth` may be instead of a word, for those of an authorization
+ * server elsewhere, and `oauth`, for those that mcproxy issues itself.
  *
  * A part of the table in `schema.ts`, which says what a row is. What both kinds of token share may also be written under
  * `jwt`, where people look for it. What the rows mean together is judged in `oauth.ts`.
@@ -89,5 +90,28 @@ export const OAUTH = {
     default: 'false',
     unit: 'true or false',
     when: 'Set true when the authorization server is in your own network, or speaks plain http:// there.',
+  },
+} as const;
+
+/** mcproxy as its own authorization server. */
+export const FACADE = {
+  oauth: {
+    kind: 'word',
+    words: { facade: 'facade', off: 'off' },
+    default: 'off',
+    unit: 'facade or off, or the block below',
+    when: 'Set facade for Claude.ai, ChatGPT and other clients that log in with OAuth and cannot send a token of their own: people paste theirs in a page. Needs public_url.',
+  },
+  'oauth.facade': {
+    kind: 'flag',
+    default: 'true in a block',
+    unit: 'true or false',
+    when: 'The same as the word, for a block with more in it.',
+  },
+  'oauth.allow_private': {
+    kind: 'flag',
+    default: 'false',
+    unit: 'true or false',
+    when: 'Set true when clients publish their metadata document (CIMD) in your own network.',
   },
 } as const;

@@ -19,7 +19,7 @@ import { RETRY_COUNT_MAX, SHUTDOWN_GRACE_MS_DEFAULT, START_MS_DEFAULT } from '..
 import { formatDuration } from '../text/duration.ts';
 import type { ScalarKind } from './kinds.ts';
 import { EXPOSURE } from './schema-exposure.ts';
-import { OAUTH } from './schema-oauth.ts';
+import { FACADE, OAUTH } from './schema-oauth.ts';
 import { SERVER_LIMITS, SETTING_LIMITS } from './schema-limits.ts';
 
 /**
@@ -104,11 +104,12 @@ export const SETTINGS = {
     when: 'Set none only where nobody else can connect: everybody is then let in, to all servers.',
   },
   ...OAUTH,
+  ...FACADE,
   public_url: {
     kind: 'url',
     default: 'with the loopback address it listens on, http:// and the Host that a client sent',
     unit: 'URL of this service as clients see it',
-    when: 'Set it with auth.jwt or auth.introspection: it is what clients ask tokens for.',
+    when: 'Set it with auth.jwt, auth.introspection or oauth: it is what clients ask tokens for, and its name is allowed as Host.',
   },
   servers: {
     kind: 'node',

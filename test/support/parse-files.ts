@@ -3,6 +3,7 @@
  *
  * Paths resolve below `/etc/mcproxy`; the hash is the real one, so that digests can be compared with `digestOf`.
  */
+import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { dirname, resolve } from 'node:path';
 
@@ -56,6 +57,17 @@ export function validConfig(input: TestInput): Config {
 export function oneLine(problem: Problem): string {
   const { severity, position, text, fix } = problem;
   return `${severity} ${position === undefined ? '-' : `${position.line}:${position.column}`} ${text} | ${fix ?? ''}`;
+}
+
+/** Checks that one of the errors of a configuration, as a line, is this, so that there is no configuration. */
+export function assertRefused(config: string, problem: RegExp): void {
+  const result = parseFiles({ config });
+  assert.equal(result.config, undefined);
+  const lines = result.problems.map(oneLine).filter((line) => line.startsWith('error'));
+  assert.ok(
+    lines.some((line) => problem.test(line)),
+    lines.join('\n'),
+  );
 }
 
 /** A server that must be there. */
