@@ -8,7 +8,7 @@ import { challenge, denial, type Authenticated, type AuthResult } from '../auth/
 import { nameOf } from '../auth/unlisted.ts';
 import { ProxyError } from '../errors.ts';
 import { recordFailure, type Exchange } from '../http/exchange.ts';
-import { createFailedLogins, type FailedLogins } from '../http/failed-logins.ts';
+import { createFailedLogins, TOO_MANY_FAILED, type FailedLogins } from '../http/failed-logins.ts';
 import { createRateLimiter, refusal, type RateLimiter } from '../http/rate-limit.ts';
 import type { Diag } from '../log/diag.ts';
 import type { Clock, HttpServerConfig, Principal } from '../model.ts';
@@ -17,7 +17,7 @@ import { isStream } from './begin.ts';
 import { loginAt } from './login.ts';
 import type { Route } from './routes.ts';
 import type { Snapshot } from './snapshot.ts';
-import { whileOpen } from './while-open.ts';
+import { whileOpen } from '../http/while-open.ts';
 
 export interface AdmitOptions {
   readonly diag: Diag;
@@ -50,7 +50,8 @@ export interface Admission {
 export function admit(what: Admission, then: (by: Authenticated) => void, fail: (thrown: unknown) => void): void {
   const { exchange, snapshot } = what;
   const elsewhere = passthroughAt(what) !== undefined;
-  const from = { clientIp: exchange.entry.clientIp, elsewhere };
+  const server = what.route.kind === 'server' ? what.route.serverName : undefined;
+  const from = { clientIp: exchange.entry.clientIp, elsewhere, server };
   const result = snapshot.authenticator.authenticate(exchange.request.headers.authorization, from);
   if (!(result instanceof Promise)) return then(judge(what, result));
   whileOpen(exchange, result, (found) => {
@@ -111,6 +112,19 @@ function isGuess(result: AuthResult): boolean {
   return result.kind === 'refused' || result.kind === 'malformed';
 }
 
+/**
+ * A token that was pasted on the consent page and lets nobody in counts as a guess like any other.
+ *
+ * @returns what the person is told, the same in every case
+ */
+export function refusePasted(exchange: Exchange, result: AuthResult, options: AdmitOptions): ProxyError {
+  noteRefusal(exchange, result, options.diag);
+  const waitMs = options.logins.fail(exchange.entry.clientIp);
+  if (waitMs !== undefined) return refusal(TOO_MANY_FAILED, waitMs);
+  const headers = { 'www-authenticate': 'Bearer realm="mcproxy"' };
+  return new ProxyError('AUTH_INVALID', 'this token is not valid here; ask whoever runs this service', { headers });
+}
+
 /** A guess at a token that the caller hears nothing about, as of a health check, counts like any other. */
 export function noteFailedLogin(exchange: Exchange, result: AuthResult, options: AdmitOptions): void {
   if (!isGuess(result)) return;
@@ -120,7 +134,7 @@ export function noteFailedLogin(exchange: Exchange, result: AuthResult, options:
 
 function noteRefusal({ entry }: Exchange, result: AuthResult, diag: Diag): void {
   if (result.kind === 'denied') recordFailure(entry, new ProxyError('ACCESS_DENIED', result.reason));
-  if (result.kind === 'unknown' && result.reason !== undefined)
+  if ((result.kind === 'unknown' || result.kind === 'ended') && result.reason !== undefined)
     recordFailure(entry, new ProxyError('AUTH_INVALID', `the access token is not valid: ${result.reason}`));
   if (result.kind !== 'refused') return;
   diag.warn('a token was refused', { reason: result.why, client_ip: entry.clientIp, request_id: entry.requestId });
@@ -132,8 +146,7 @@ function noteRefusal({ entry }: Exchange, result: AuthResult, diag: Diag): void 
 function countFailure({ entry }: Exchange, logins: FailedLogins): void {
   const waitMs = logins.fail(entry.clientIp);
   if (waitMs === undefined) return;
-  const why = 'too many failed logins from this address; a valid token is let in at any time';
-  throw refusal(why, waitMs);
+  throw refusal(TOO_MANY_FAILED, waitMs);
 }
 
 /** A token of ours must never reach a passthrough server, which would get the client's Authorization as it is. */

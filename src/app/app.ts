@@ -12,7 +12,7 @@ import { ProxyError } from '../errors.ts';
 import type { StdioConversation, StdioOutput } from '../gateway/stdio.ts';
 import { recordFailure } from '../http/exchange.ts';
 import { CLIENT_LINGER_MS_MAX } from '../limits.ts';
-import { formatEntry } from '../log/access.ts';
+import { formatEntry, redactEntry } from '../log/access.ts';
 import type { Diag } from '../log/diag.ts';
 import type { LineWriter } from '../log/ndjson.ts';
 import type { McpEvents } from '../mcp/waist.ts';
@@ -23,6 +23,7 @@ import { openGates } from './admit.ts';
 import { beginPiped, isOpenEnded } from './begin.ts';
 import { noticeClockSteps } from './clock-steps.ts';
 import { openDoor, type Door } from './door.ts';
+import { openFacade, type Facade } from './facade.ts';
 import type { LoadedConfig } from './load.ts';
 import { createLocalRequests, type LocalCall, type LocalQuestion, type LocalRequests } from './local-requests.ts';
 import { openMessagePath, type MessagePath, type ViewTarget } from './messages.ts';
@@ -64,6 +65,8 @@ export interface AppOptions {
   readonly clock: Clock;
   /** Seals sessions and other handles that clients carry, unless the configuration has a key for it. */
   readonly stateKey: Uint8Array;
+  /** Where what outlives the process may be kept; undefined: nowhere. */
+  readonly stateDirectory?: string | undefined;
   /** What commands may inherit a few harmless variables from. */
   readonly ambientEnv: Readonly<Record<string, string | undefined>>;
   /** There is no listener and standard output is not ours to log to: the one client is on a pipe and soon impatient. */
@@ -94,6 +97,7 @@ class RunningApp implements App {
   readonly #local: LocalRequests;
   readonly #revocations: Revocations;
   readonly #sealing: Sealing;
+  readonly #facade: Facade;
   readonly #startedMs: number;
   #snapshot: Snapshot;
   #log: LineWriter;
@@ -112,13 +116,14 @@ class RunningApp implements App {
 
   constructor(options: AppOptions) {
     this.#options = options;
-    this.#snapshot = makeSnapshot(options.config, options);
+    const sealer = (this.#sealing = openSealing(options.stateKey, options.config));
+    this.#facade = openFacade({ ...options, sealer });
+    this.#snapshot = makeSnapshot(options.config, { ...options, facade: this.#facade });
     this.#log = openAccessLog(options.config.log, this.#options);
     this.#startedMs = options.clock.monotonicMs();
     this.#noticeStep = noticeClockSteps(options);
     options.diag.setLevel(options.config.log.level);
     options.diag.setRedactor(this.#snapshot.redactor);
-    const sealer = (this.#sealing = openSealing(options.stateKey, options.config));
     const gates = openGates(options.clock, options.diag);
     this.#messages = openMessagePath({
       ...gates,
@@ -223,7 +228,7 @@ class RunningApp implements App {
   /** Opens what is new, swaps, then lets go of what is old. A failure lets go of what is new instead. */
   async #apply(config: Config): Promise<void> {
     const before = this.config;
-    const next = makeSnapshot(config, this.#options, this.#snapshot);
+    const next = makeSnapshot(config, { ...this.#options, facade: this.#facade }, this.#snapshot);
     let log: LineWriter | undefined;
     let door: Door | undefined;
     try {
@@ -295,8 +300,7 @@ class RunningApp implements App {
   #append(entry: Entry, done: (ok: boolean) => void): void {
     this.#noticeStep(entry.tsMs);
     this.#seq += 1;
-    const { redactor } = this.#snapshot;
-    for (const field of FREE_TEXT) if (entry[field] !== null) entry[field] = redactor.text(entry[field]);
+    redactEntry(entry, this.#snapshot.redactor);
     this.#log.append(formatEntry(entry, { seq: this.#seq, startId: this.#options.startId }), done);
   }
 
@@ -347,6 +351,7 @@ class RunningApp implements App {
       toolDrift: this.#messages.drift(),
       openExchanges: this.#serve.open.size,
       sessions: this.#messages.sessionCount,
+      logins: this.#facade.loginCount,
       entries: this.#seq,
       entriesLost: this.#log.lostCount,
       reloads: this.#reloadCount,
@@ -385,7 +390,7 @@ class RunningApp implements App {
     await settlesWithin(this.#serve.idle(), CLIENT_LINGER_MS_MAX);
     await this.#messages.close();
     this.#pool.close();
-    await Promise.all([this.#logsClosed, this.#log.close()]);
+    await Promise.all([this.#logsClosed, this.#log.close(), this.#facade.settled()]);
   }
 
   abort(): void {
@@ -393,6 +398,3 @@ class RunningApp implements App {
     for (const door of this.#leaving) door.listener.abort();
   }
 }
-
-/** Fields of an entry that say what a client or server sent, in their words. */
-const FREE_TEXT = ['route', 'rpcMethod', 'rpcName', 'error'] as const;

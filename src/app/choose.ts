@@ -22,7 +22,7 @@ import { opensEndpoint } from '../relay/legacy-endpoint.ts';
 import type { RemoteOptions } from '../upstream/mcp-http.ts';
 import { isSpoken, type Speech } from '../upstream/speaks.ts';
 import type { Path, RoutePart } from './routes.ts';
-import { whileOpen } from './while-open.ts';
+import { whileOpen } from '../http/while-open.ts';
 
 export interface Choice {
   readonly exchange: Exchange;

@@ -214,12 +214,26 @@ function print(invocation: Invocation, report: Report): void {
   const userCount = configs.reduce((count, config) => count + config.principals.length, 0);
   const counts = `${counted(serverCount, 'server')}, ${counted(userCount, 'user')}`;
   stdout.write(`The configuration is valid: ${counts}.\n`);
+  const connector = connectorOf(report);
+  if (connector !== null) stdout.write(`Connector URL for Claude.ai, ChatGPT and others that log in: ${connector}\n`);
+}
+
+/** What is pasted into clients that log in with OAuth; null where nobody can. */
+function connectorOf({ loads }: Report): string | null {
+  const issuer = loads.find(({ config }) => config?.facade !== undefined)?.config?.facade?.issuer;
+  return issuer === undefined ? null : `${issuer}/mcp`;
 }
 
 function printJson(invocation: Invocation, report: Report): void {
   const { ok, problems, probes, loads } = report;
   const files = loads.flatMap((loaded) => loaded.files);
-  const json = { ok, files: [...new Set(files)], problems: problems.map(problemJson), servers: probes };
+  const json = {
+    ok,
+    files: [...new Set(files)],
+    problems: problems.map(problemJson),
+    servers: probes,
+    connector_url: connectorOf(report),
+  };
   invocation.stdout.write(`${JSON.stringify(json)}\n`);
 }
 

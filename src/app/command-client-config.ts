@@ -23,6 +23,8 @@ interface Client {
   /** Where the text goes. */
   readonly where: string;
   readonly print: (connection: Connection) => string;
+  /** Runs elsewhere and cannot send a token of its own: it logs in with OAuth (`oauth: facade`). */
+  readonly hosted?: true;
 }
 
 const TOKEN_VARIABLE = 'MCPROXY_TOKEN';
@@ -42,6 +44,20 @@ const CLIENTS: Readonly<Record<string, Client>> = {
   'mcp-remote': {
     where: 'For clients that only start commands, on a machine with Node but without mcproxy.',
     print: ({ name, url, token }) => json({ mcpServers: { [name]: foreignBridge(url, token) } }),
+  },
+  'claude-ai': {
+    where:
+      'In Claude: Settings, Connectors, Add custom connector. Paste this URL, leave the OAuth fields empty, then Connect:\n' +
+      'a page of this service asks for the token.',
+    print: ({ url }) => url,
+    hosted: true,
+  },
+  chatgpt: {
+    where:
+      'In ChatGPT: Settings, Apps & Connectors, Advanced settings, Developer mode; then Create. Paste this URL, choose\n' +
+      'OAuth: a page of this service asks for the token.',
+    print: ({ url }) => url,
+    hosted: true,
   },
   cursor: {
     where: 'Merge this into ~/.cursor/mcp.json, or .cursor/mcp.json of a project.',
@@ -85,11 +101,11 @@ export const clientConfigCommand: Command = {
     config: FILE_OPTIONS.config,
   },
   positionals: { min: 1, max: 1 },
-  notes: [`CLIENT is one of: ${NAMES.join(', ')}.`],
+  notes: [`CLIENT: ${NAMES.join(', ')}.`],
   async run(invocation) {
-    const asked = invocation.positionals[0] ?? '';
-    const client = Object.hasOwn(CLIENTS, asked) ? CLIENTS[asked] : undefined;
-    if (client === undefined) return unknownClient(invocation, asked);
+    const wanted = invocation.positionals[0] ?? '';
+    const client = Object.hasOwn(CLIENTS, wanted) ? CLIENTS[wanted] : undefined;
+    if (client === undefined) return unknownClient(invocation, wanted);
     const server = textOption(invocation, 'server');
     if (server !== undefined && !isServerName(server)) {
       return usageError(invocation.stderr, '--server is the name of a server of the configuration');
@@ -99,14 +115,15 @@ export const clientConfigCommand: Command = {
       return usageError(invocation.stderr, '--token is one word of visible ASCII characters');
     }
     const given = textOption(invocation, 'url');
-    const url = given === undefined ? await configuredUrl(invocation, server) : givenUrl(given, pathOf(server));
+    const asked = { server, hosted: client.hosted === true };
+    const url = given === undefined ? await configuredUrl(invocation, asked) : givenUrl(given, pathOf(server));
     if (typeof url === 'number') return url;
     if (url === undefined) {
       return usageError(invocation.stderr, '--url is an http:// or https:// URL, such as https://mcp.example.com');
     }
     invocation.stdout.write(`${client.print({ name: server ?? 'mcproxy', url, token })}\n`);
     invocation.stderr.write(`${client.where}\n`);
-    if (textOption(invocation, 'token') === undefined) {
+    if (client.hosted !== true && textOption(invocation, 'token') === undefined) {
       invocation.stderr.write('Put a token in the place of TOKEN; `mcproxy token add NAME` makes one.\n');
     }
     return EXIT.ok;
@@ -133,7 +150,10 @@ function givenUrl(given: string, path: string): string | undefined {
 }
 
 /** The URL by the configuration; an exit code after what is wrong was printed. */
-async function configuredUrl(invocation: Invocation, server: string | undefined): Promise<string | number> {
+async function configuredUrl(
+  invocation: Invocation,
+  { server, hosted }: { readonly server: string | undefined; readonly hosted: boolean },
+): Promise<string | number> {
   const { config, problems } = await loadNamed(invocation);
   if (config === undefined) {
     invocation.stderr.write(problemsText(problems.filter((problem) => problem.severity === 'error')));
@@ -144,6 +164,11 @@ async function configuredUrl(invocation: Invocation, server: string | undefined)
     const nearest = findNearest(server, names);
     const hint = nearest === undefined ? '; mcproxy.yml has none of this name' : `; did you mean "${nearest}"?`;
     return usageError(invocation.stderr, `there is no server "${server}"${hint}`);
+  }
+  if (hosted) {
+    if (config.facade !== undefined) return `${config.facade.issuer}${pathOf(server)}`;
+    const text = 'this client cannot send a token; write "oauth: facade" and "public_url" in mcproxy.yml first';
+    return usageError(invocation.stderr, text);
   }
   return `http://${reachable(config, invocation)}:${config.listen.port}${config.pathPrefix}${pathOf(server)}`;
 }

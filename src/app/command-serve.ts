@@ -36,6 +36,7 @@ import { readAgain } from './read-again.ts';
 import type { ReloadOptions, ReloadResult } from './reload.ts';
 import { problemsText } from './report.ts';
 import { stackOf } from './stack.ts';
+import { stateDirectory } from './state-key.ts';
 import { catchSignals, type Signals } from './signals.ts';
 import { watchFiles, type FileWatch } from './watch.ts';
 
@@ -131,6 +132,7 @@ async function start(invocation: Invocation, beginning: Beginning): Promise<Runn
     startId: randomBytes(6).toString('hex'),
     inheritedSocket: inheritedSocket(invocation.env, process.pid),
     stateKey: sealingKey(invocation.env, config.clusterKey === undefined ? diag : undefined),
+    stateDirectory: stateDirectory(invocation.env),
     ambientEnv: invocation.env,
     load: readAgain(first, async () => withDemo(await loadFiles(invocation), demo)),
     onLostEntries: (lines) => void invocation.stderr.write(lines),

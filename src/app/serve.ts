@@ -9,7 +9,8 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 
 import { healthReply, type Readiness } from '../admin/health.ts';
-import { DISCOVERY_ELSEWHERE, isDiscoveryProbe, NO_DISCOVERY } from '../admin/well-known.ts';
+import { oauthEndpoint } from '../admin/oauth-endpoints.ts';
+import { DISCOVERY_ELSEWHERE, DISCOVERY_HERE, isDiscoveryProbe, NO_DISCOVERY } from '../admin/well-known.ts';
 import type { Authenticated } from '../auth/authenticate.ts';
 import { outgoingCredential, requireCredential } from '../auth/credentials.ts';
 import type { Sealer } from '../auth/seal.ts';
@@ -36,6 +37,7 @@ import type { MessagePath } from './messages.ts';
 import { choose, type Reconsider } from './choose.ts';
 import { metadataAt } from './login.ts';
 import { choosePath, findRoute, METHODS, type Path, type Route } from './routes.ts';
+import { serveLogin } from './serve-login.ts';
 import type { Snapshot } from './snapshot.ts';
 import { stackOf } from './stack.ts';
 
@@ -105,9 +107,15 @@ function dispatch(exchange: Exchange, snapshot: Snapshot, options: ServeOptions)
   if (cameFromHere(exchange.request.headers.via)) throw looped();
   const route = findRoute(target.path);
   if (route.kind === 'health') return sendHealth(exchange, route, { snapshot, options });
-  if (isDiscoveryProbe(target.path)) return sendDiscovery(exchange, snapshot.config);
+  const { issuing } = snapshot;
+  const endpoint = issuing && oauthEndpoint(target.path);
+  if (endpoint === undefined && isDiscoveryProbe(target.path)) return sendDiscovery(exchange, snapshot.config);
   if (options.draining()) throw new ProxyError('SHUTTING_DOWN', 'mcproxy is stopping; try again shortly', RETRY_SOON);
   if (options.refusing()) throw refusedByLog();
+  if (issuing !== undefined && endpoint !== undefined)
+    return serveLogin({ exchange, endpoint, issuing, snapshot }, options, (failed, thrown) =>
+      answerThrown(failed, thrown, options.diag),
+    );
 
   admit(
     { exchange, route, snapshot, options },
@@ -268,10 +276,14 @@ function sendHealth(
 
 function sendDiscovery(exchange: Exchange, config: Config): void {
   const document = metadataAt(exchange, config);
-  if (document === undefined)
-    return sendJson(exchange, 404, { body: config.oauth === undefined ? NO_DISCOVERY : DISCOVERY_ELSEWHERE });
+  if (document === undefined) return sendJson(exchange, 404, { body: noDiscovery(config) });
   refuseOtherThanGet(exchange);
   sendJson(exchange, 200, { body: document });
+}
+
+function noDiscovery({ oauth, facade }: Config): object {
+  if (facade !== undefined) return DISCOVERY_HERE;
+  return oauth === undefined ? NO_DISCOVERY : DISCOVERY_ELSEWHERE;
 }
 
 function sendStatus(exchange: Exchange, { role }: Principal, options: ServeOptions): void {

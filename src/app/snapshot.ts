@@ -4,7 +4,8 @@
  * A reload builds the next one beside it and swaps one reference; nothing here is ever changed. Connections, files
  * and whatever else has to be closed are not part of it.
  */
-import { isResourceMetadata } from '../admin/well-known.ts';
+import { oauthEndpoint } from '../admin/oauth-endpoints.ts';
+import { isResourceMetadata, isServerMetadata } from '../admin/well-known.ts';
 import { createTokenVerifier, type TokenVerifier } from '../auth/access-token.ts';
 import { makeAuthenticator, type Authenticator } from '../auth/authenticate.ts';
 import { currentPrincipal } from '../auth/unlisted.ts';
@@ -17,12 +18,15 @@ import type { Diag } from '../log/diag.ts';
 import { makeRedactor, type Redactor } from '../log/redact.ts';
 import type { Clock, Config, HttpServerConfig, RoleConfig } from '../model.ts';
 import { requestControl } from '../upstream/control.ts';
+import type { Facade, Issuing } from './facade.ts';
 
 export interface Snapshot {
   readonly config: Config;
   readonly authenticator: Authenticator;
   /** What it knows about access tokens outlives the snapshot, while the same is believed. */
   readonly verifier: TokenVerifier | undefined;
+  /** Of mcproxy as its own authorization server. */
+  readonly issuing: Issuing | undefined;
   readonly guard: GuardPolicy & CorsPolicy;
   readonly trustedProxies: TrustedProxies | undefined;
   readonly redactor: Redactor;
@@ -31,10 +35,12 @@ export interface Snapshot {
 export interface SnapshotOptions {
   readonly clock: Clock;
   readonly diag: Diag;
+  readonly facade: Facade;
 }
 
 /** Derives what requests need. @param before the one in force */
-export function makeSnapshot(config: Config, { clock, diag }: SnapshotOptions, before?: Snapshot): Snapshot {
+export function makeSnapshot(config: Config, { clock, diag, facade }: SnapshotOptions, before?: Snapshot): Snapshot {
+  const issuing = facade.issuing(config);
   const verifier =
     before !== undefined && verifiesSame(before.config, config)
       ? before.verifier
@@ -47,6 +53,7 @@ export function makeSnapshot(config: Config, { clock, diag }: SnapshotOptions, b
     config,
     authenticator: makeAuthenticator(config, {
       verifier,
+      issued: issuing && { seals: issuing.seals, hasEnded: (family) => issuing.families.hasEnded(family) },
       nowMs: () => clock.wallMs(),
       onStrange: (subject, names) =>
         diag.debug('an access token names roles or servers that are not there', { subject, ...names }),
@@ -56,17 +63,26 @@ export function makeSnapshot(config: Config, { clock, diag }: SnapshotOptions, b
       },
     }),
     verifier,
+    issuing,
     guard: {
       pathPrefix: config.pathPrefix,
       listenHost: config.listen.host,
       authenticated: config.auth === 'tokens',
       allowedHosts: config.allowedHosts,
       allowedOrigins: config.allowedOrigins,
-      isPublic: isResourceMetadata,
+      isPublic: issuing === undefined ? isResourceMetadata : (path) => isPublicOf(issuing, path),
+      ...(config.publicUrl === undefined ? {} : { publicOrigin: new URL(config.publicUrl).origin }),
     },
     trustedProxies: makeTrustedProxies(config.trustedProxies),
     redactor: makeRedactor(config.secrets),
   });
+}
+
+/** Programs prove themselves by what they send. A person's form is not public: it is taken from our own page alone. */
+function isPublicOf({ issuer }: Issuing, path: string): boolean {
+  const endpoint = oauthEndpoint(path);
+  if (endpoint !== undefined) return endpoint !== 'authorize';
+  return isResourceMetadata(path) || isServerMetadata(path, new URL(issuer).pathname.replace(/\/$/, ''));
 }
 
 /** Every HTTP server as somebody sees it, shared or a user's own. */

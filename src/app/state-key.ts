@@ -32,7 +32,8 @@ export function loadStateKey(env: Readonly<Record<string, string | undefined>>):
   }
 }
 
-function stateDirectory(env: Readonly<Record<string, string | undefined>>): string | undefined {
+/** Where what outlives the process is kept; undefined when there is no such place. */
+export function stateDirectory(env: Readonly<Record<string, string | undefined>>): string | undefined {
   // systemd gives several directories separated by colons; the first is ours.
   const [own] = (env['STATE_DIRECTORY'] ?? '').split(':');
   if (own !== undefined && own !== '') return own;

@@ -26,6 +26,8 @@ export interface ServiceState {
   readonly openExchanges: number;
   /** Of older revisions, with a state in memory. */
   readonly sessions: number;
+  /** With OAuth, at mcproxy itself. */
+  readonly logins: number;
   readonly entries: number;
   readonly entriesLost: number;
   readonly reloads: number;
@@ -46,6 +48,7 @@ export function statusOf(state: ServiceState): Readonly<Record<string, unknown>>
     users: config.principals.length,
     open_exchanges: state.openExchanges,
     sessions: state.sessions,
+    ...(config.facade === undefined ? {} : { oauth_logins: state.logins }),
     entries: state.entries,
     entries_lost: state.entriesLost,
     reloads: state.reloads,

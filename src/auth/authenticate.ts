@@ -6,7 +6,8 @@
  * then compared in constant time. Tokens are at least as strong as the operator made them; ours have 256 bits. Every
  * token that lets nobody in gets one answer, also one that is known and out of its terms; what was wrong with it is for
  * the log. What is in no file may be an access token of an authorization server (`access-token`): the user that it names
- * has the rights of that user in the files, whatever else it claims, or those of `unlisted`, or none.
+ * has the rights of that user in the files, whatever else it claims, or those of `unlisted`, or none. What mcproxy itself
+ * has issued (`facade-tokens`) stands for the token that was pasted for it, with its terms.
  */
 import { hash, timingSafeEqual } from 'node:crypto';
 
@@ -16,6 +17,7 @@ import type { Config, Principal, TokenTerms } from '../model.ts';
 import { parseBearer } from '../text/headers.ts';
 import { formatInstant } from '../text/instant.ts';
 import type { Grant, TokenVerdict, TokenVerifier } from './access-token.ts';
+import { looksIssued, type Seals } from './facade-seals.ts';
 import { currentPrincipal, strangeNames, unlistedId, type Named } from './unlisted.ts';
 
 export interface Authenticated {
@@ -31,6 +33,8 @@ export type AuthResult =
   | { readonly kind: 'missing' }
   /** Well-formed but nobody's; the digest names the caller of a passthrough server. */
   | { readonly kind: 'unknown'; readonly tokenDigest: string; readonly reason?: string }
+  /** An access token that mcproxy has issued, and that is good no longer or not here; `reason` is for the log. */
+  | { readonly kind: 'ended'; readonly principalId?: string; readonly reason: string }
   /** A good access token, but not for this; `reason` is for the log. */
   | { readonly kind: 'denied'; readonly lacks: 'scope' | 'user'; readonly reason: string }
   /** Nobody can tell now. */
@@ -51,6 +55,8 @@ export interface Origin {
   readonly clientIp: string | null;
   /** The token may as well be for a passthrough server: it is shown to no authorization server. */
   readonly elsewhere: boolean;
+  /** The one server that the request is for. */
+  readonly server?: string | undefined;
 }
 
 export interface Authenticator {
@@ -58,6 +64,15 @@ export interface Authenticator {
   authenticate(authorization: string | undefined, from: Origin): AuthResult | Promise<AuthResult>;
   /** Whether a token that was let in before would be let in now, as the same principal. */
   stillValid(bearer: Bearer): boolean;
+  /** Whose token of the files a text is: nothing else may be pasted on the consent page. */
+  ofFiles(token: string, clientIp: string | null): AuthResult;
+}
+
+/** What mcproxy has issued itself. */
+export interface Issued {
+  readonly seals: Seals;
+  /** The login was ended, whatever its tokens say. */
+  hasEnded(family: string): boolean;
 }
 
 export interface AuthenticatorOptions {
@@ -69,6 +84,8 @@ export interface AuthenticatorOptions {
   onStrange?(subject: string, names: Named): void;
   /** Undefined: there are no access tokens. */
   readonly verifier?: TokenVerifier | undefined;
+  /** Undefined: mcproxy issues none. */
+  readonly issued?: Issued | undefined;
 }
 
 interface KnownToken {
@@ -80,19 +97,10 @@ interface KnownToken {
 
 /** Builds the look-up for one configuration. */
 export function makeAuthenticator(config: Config, options: AuthenticatorOptions): Authenticator {
-  // Bounded by configuration.
-  const byDigest = new Map<string, KnownToken>();
-  for (const principal of config.principals) {
-    for (const digest of principal.tokenDigests) {
-      const terms = principal.tokenTerms?.get(digest);
-      const isFrom =
-        terms === undefined || terms.networks.length === 0 ? undefined : options.makeNetworks(terms.networks);
-      byDigest.set(digest, { principal, digest: Buffer.from(digest, 'hex'), terms, isFrom });
-    }
-  }
+  const findInFiles = lookUpTokens(config, options);
   const byId = new Map(config.principals.map((principal) => [principal.id, principal])); // Bounded by configuration.
   const { userLimits } = config;
-  const { verifier } = options;
+  const { verifier, issued } = options;
   const told = new WeakSet<Grant>();
   const tellStrange = (verdict: TokenVerdict): void => {
     if (verdict.kind !== 'good' || told.has(verdict.grant) || byId.has(verdict.grant.subject ?? '')) return;
@@ -112,36 +120,64 @@ export function makeAuthenticator(config: Config, options: AuthenticatorOptions)
       : undefined;
 
   return {
-    authenticate(authorization, { clientIp, elsewhere }) {
+    authenticate(authorization, { clientIp, elsewhere, server }) {
       if (anonymous !== undefined) return { kind: 'known', by: { principal: anonymous, tokenDigest: '' } };
       if (authorization === undefined) return { kind: 'missing' };
       const bearer = parseBearer(authorization);
       if (!bearer.ok) return { kind: 'malformed' };
       const tokenDigest = hash('sha256', bearer.token);
-      const found = byDigest.get(tokenDigest);
-      if (found === undefined || !timingSafeEqual(found.digest, Buffer.from(tokenDigest, 'hex'))) {
-        if (verifier?.concerns(bearer.token, elsewhere) !== true) return { kind: 'unknown', tokenDigest };
-        const verdict = verifier.verify({ text: bearer.token, digest: tokenDigest });
-        const admit = (what: TokenVerdict): AuthResult => {
-          tellStrange(what);
-          return judge(what, { config, byId, tokenDigest });
-        };
-        return verdict instanceof Promise ? verdict.then(admit) : admit(verdict);
+      const found = findInFiles(tokenDigest, clientIp);
+      if (found !== undefined) return found;
+      if (issued !== undefined && looksIssued(bearer.token)) {
+        const ofFiles = (digest: string): AuthResult | undefined => findInFiles(digest, clientIp);
+        return judgeIssued(bearer.token, { issued, server, elsewhere, ofFiles });
       }
-      const why = findFault(found, options.nowMs(), clientIp);
-      if (why !== undefined) return { kind: 'refused', principalId: found.principal.id, why };
-      return { kind: 'known', by: { principal: found.principal, tokenDigest } };
+      if (verifier?.concerns(bearer.token, elsewhere) !== true) return { kind: 'unknown', tokenDigest };
+      const verdict = verifier.verify({ text: bearer.token, digest: tokenDigest });
+      const admit = (what: TokenVerdict): AuthResult => {
+        tellStrange(what);
+        return judge(what, { config, byId, tokenDigest });
+      };
+      return verdict instanceof Promise ? verdict.then(admit) : admit(verdict);
+    },
+    ofFiles(token, clientIp) {
+      if (!parseBearer(`Bearer ${token}`).ok) return { kind: 'malformed' };
+      const tokenDigest = hash('sha256', token);
+      return findInFiles(tokenDigest, clientIp) ?? { kind: 'unknown', tokenDigest };
     },
     stillValid({ tokenDigest, principalId, clientIp }) {
       if (anonymous !== undefined) return principalId === anonymous.id;
-      const found = byDigest.get(tokenDigest);
-      if (found !== undefined)
-        return found.principal.id === principalId && findFault(found, options.nowMs(), clientIp) === undefined;
+      const found = findInFiles(tokenDigest, clientIp);
+      if (found !== undefined) return found.kind === 'known' && found.by.principal.id === principalId;
       const grant = verifier?.recall(tokenDigest);
       if (grant === undefined) return false;
       const result = judge({ kind: 'good', grant }, { config, byId, tokenDigest });
       return result.kind === 'known' && result.by.principal.id === principalId;
     },
+  };
+}
+
+/** Whose a token of the files is, by its digest; undefined when it is in none. */
+function lookUpTokens(
+  config: Config,
+  options: AuthenticatorOptions,
+): (tokenDigest: string, clientIp: string | null) => AuthResult | undefined {
+  // Bounded by configuration.
+  const byDigest = new Map<string, KnownToken>();
+  for (const principal of config.principals) {
+    for (const digest of principal.tokenDigests) {
+      const terms = principal.tokenTerms?.get(digest);
+      const isFrom =
+        terms === undefined || terms.networks.length === 0 ? undefined : options.makeNetworks(terms.networks);
+      byDigest.set(digest, { principal, digest: Buffer.from(digest, 'hex'), terms, isFrom });
+    }
+  }
+  return (tokenDigest, clientIp) => {
+    const found = byDigest.get(tokenDigest);
+    if (found === undefined || !timingSafeEqual(found.digest, Buffer.from(tokenDigest, 'hex'))) return undefined;
+    const why = findFault(found, options.nowMs(), clientIp);
+    if (why !== undefined) return { kind: 'refused', principalId: found.principal.id, why };
+    return { kind: 'known', by: { principal: found.principal, tokenDigest } };
   };
 }
 
@@ -156,6 +192,33 @@ function findFault({ principal, terms, isFrom }: KnownToken, nowMs: number, ip: 
   if (isFrom !== undefined && (ip === null || !isFrom(ip)))
     return `${token} may not be used from ${ip ?? 'an unknown address'}`;
   return undefined;
+}
+
+interface JudgingIssued {
+  readonly issued: Issued;
+  readonly server: string | undefined;
+  readonly elsewhere: boolean;
+  ofFiles(digest: string): AuthResult | undefined;
+}
+
+/** It stands for the token that was pasted: by that it is known from here on, and ends with it. */
+function judgeIssued(token: string, from: JudgingIssued): AuthResult {
+  const { issued, server, elsewhere } = from;
+  const opened = issued.seals.open('access', token);
+  if (opened === undefined) {
+    // Of another mcproxy, where that is the server; else of another key, and no guess, for nobody guesses a seal.
+    if (elsewhere) return { kind: 'unknown', tokenDigest: hash('sha256', token) };
+    return { kind: 'ended', reason: 'it was not issued here' };
+  }
+  const { user, digest, family, server: only, endsMs } = opened.value;
+  const end = (reason: string): AuthResult => ({ kind: 'ended', principalId: user, reason });
+  if (opened.ended) return end('it has expired');
+  if (issued.hasEnded(family)) return end('its login was ended');
+  if (only !== '' && only !== server) return end(`it is for the server ${only} alone`);
+  const found = from.ofFiles(digest);
+  if (found?.kind === 'refused') return end(found.why);
+  if (found?.kind !== 'known' || found.by.principal.id !== user) return end('the token that was pasted for it is gone');
+  return { kind: 'known', by: { ...found.by, endsMs } };
 }
 
 interface Judging {
@@ -195,7 +258,7 @@ export interface Login {
  * RFC 6750 §3.1: no `error` attribute when the request carried no credentials at all.
  */
 export function challenge(
-  result: 'missing' | 'malformed' | 'unknown' | 'refused',
+  result: 'missing' | 'malformed' | 'unknown' | 'refused' | 'ended',
   noUsers: boolean,
   login: Login | undefined,
 ): ProxyError {

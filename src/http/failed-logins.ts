@@ -16,6 +16,9 @@ export interface FailedLogins {
   readonly size: number;
 }
 
+/** What whoever has to wait is told, wherever they tried. */
+export const TOO_MANY_FAILED = 'too many failed logins from this address; a valid token is let in at any time';
+
 export interface FailedLoginsOptions {
   readonly clock: Pick<Clock, 'monotonicMs'>;
   /** An address has to wait from now on. */

@@ -23,6 +23,8 @@ export interface GuardPolicy {
   readonly allowedOrigins: readonly string[];
   /** Paths that pages of every origin may read. */
   readonly isPublic?: (path: string) => boolean;
+  /** Where clients see this service, when the operator has said it. */
+  readonly publicOrigin?: string | undefined;
 }
 
 export interface GuardedTarget {
@@ -108,6 +110,7 @@ function checkHost(host: string | undefined, policy: GuardPolicy): void {
   }
   const name = hostName(host);
   if (LOOPBACK_NAME.test(name)) return;
+  if (policy.publicOrigin !== undefined && name === new URL(policy.publicOrigin).hostname) return;
   if (policy.allowedHosts.length > 0) {
     if (policy.allowedHosts.includes(name) || policy.allowedHosts.includes('*')) return;
   } else if (!LOOPBACK_LISTEN.test(policy.listenHost)) {
@@ -120,6 +123,7 @@ function checkHost(host: string | undefined, policy: GuardPolicy): void {
 function isOriginAllowed(origin: string | undefined, host: string, policy: GuardPolicy): boolean {
   if (origin === undefined) return true;
   if (policy.allowedOrigins.includes('*') || policy.allowedOrigins.includes(origin)) return true;
+  if (origin === policy.publicOrigin) return true;
   const match = /^https?:\/\/([^/?#@]+)$/.exec(origin);
   if (match?.[1] !== undefined && HOST.test(match[1])) {
     const name = hostName(match[1]);

@@ -22,15 +22,31 @@ export interface JsonReply {
 
 /** Sends a JSON body of our own and commits the entry first. */
 export function sendJson(exchange: Exchange, status: number, reply: JsonReply): void {
+  const { body, headers, unreadMs } = reply;
+  sendText(exchange, status, {
+    text: JSON.stringify(body),
+    headers: { 'content-type': 'application/json', ...headers },
+    ...(unreadMs === undefined ? {} : { unreadMs }),
+  });
+}
+
+export interface TextReply {
+  readonly text: string;
+  readonly headers: Readonly<Record<string, string>>;
+  /** As of a JsonReply. */
+  readonly unreadMs?: number;
+}
+
+/** Sends any text of our own and commits the entry first. */
+export function sendText(exchange: Exchange, status: number, reply: TextReply): void {
   const { request, response, entry } = exchange;
   if (response.headersSent || response.destroyed) return exchange.commit(() => response.destroy());
-  const text = JSON.stringify(reply.body);
+  const { text } = reply;
   const length = Buffer.byteLength(text);
   entry.httpStatus = status;
   entry.bytesOut = length;
   exchange.commit(() => {
     const headers: Record<string, string | number> = {
-      'content-type': 'application/json',
       'content-length': length,
       'cache-control': 'no-store',
       'x-request-id': entry.requestId,

@@ -48,6 +48,14 @@ export function formatEntry(entry: Entry, stamp: EntryStamp): string {
   );
 }
 
+/** Fields of an entry that say what a client or server sent, in their words. */
+const FREE_TEXT = ['route', 'rpcMethod', 'rpcName', 'error'] as const;
+
+/** Changes the entry to what may be seen of it. */
+export function redactEntry(entry: Entry, redactor: { text(of: string): string }): void {
+  for (const field of FREE_TEXT) if (entry[field] !== null) entry[field] = redactor.text(entry[field]);
+}
+
 function timestamp(ms: number): string {
   return Math.abs(ms) <= DATE_MS_MAX ? `"${new Date(ms).toISOString()}"` : 'null';
 }

@@ -20,6 +20,8 @@ export interface ControlRequest {
   readonly fields?: readonly string[];
   /** The service may be in a private network and speak plain HTTP: the operator named it. */
   readonly allowPrivate: boolean;
+  /** When less than the bound. */
+  readonly msMax?: number;
 }
 
 export interface ControlReply {
@@ -47,7 +49,7 @@ export async function requestControl(asked: ControlRequest): Promise<ControlRepl
 const PRIVATE = 'its address is not on the public internet';
 
 function exchange(asked: ControlRequest, open: (options: RequestOptions) => ClientRequest): Promise<ControlReply> {
-  const { body, fields = [], allowPrivate } = asked;
+  const { body, fields = [], allowPrivate, msMax = CONTROL_MS_MAX } = asked;
   return new Promise((resolve, reject) => {
     const outgoing = open({
       method: body === undefined ? 'GET' : 'POST',
@@ -55,7 +57,7 @@ function exchange(asked: ControlRequest, open: (options: RequestOptions) => Clie
       headers: { accept: 'application/json', ...pairsOf(fields), ...lengthOf(body) },
       ...(allowPrivate ? {} : { lookup: lookupPublic }),
     });
-    const late = setTimeout(() => outgoing.destroy(new Error('no answer in time')), CONTROL_MS_MAX);
+    const late = setTimeout(() => outgoing.destroy(new Error('no answer in time')), msMax);
     outgoing.on('error', (error) => reject(failed(asked.url, error.message, error)));
     outgoing.on('close', () => clearTimeout(late));
     outgoing.on('response', (incoming) => {

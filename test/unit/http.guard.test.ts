@@ -90,6 +90,30 @@ for (const { origin, host, code } of origins) {
   });
 }
 
+test('the public URL is allowed as Host and Origin, exactly, whatever else is', () => {
+  const ask = (host: string, origin: string): string =>
+    codeOf(() =>
+      guardHead(asked('/a/mcp', { host, origin }), {
+        ...POLICY,
+        allowedHosts: ['pi.home'],
+        publicOrigin: 'https://mcp.example:444',
+      }),
+    );
+  assert.equal(ask('mcp.example', 'https://mcp.example:444'), 'ok');
+  assert.equal(ask('127.0.0.1', 'https://mcp.example:444'), 'ok');
+  assert.equal(ask('127.0.0.1', 'http://mcp.example:444'), 'ORIGIN_REJECTED');
+  assert.equal(ask('other.example', 'https://mcp.example:444'), 'ORIGIN_REJECTED');
+});
+
+test('some paths are for pages of every origin, and still for no other host', () => {
+  const policy = { ...POLICY, isPublic: (path: string) => path === '/open' };
+  const ask = (path: string, host: string): string =>
+    codeOf(() => guardHead(asked(path, { host, origin: 'https://page.example' }), policy));
+  assert.equal(ask('/open', 'localhost'), 'ok');
+  assert.equal(ask('/open', 'evil.example'), 'ORIGIN_REJECTED');
+  assert.equal(ask('/closed', 'localhost'), 'ORIGIN_REJECTED');
+});
+
 test('allowed origins are those and no others, and a star is all', () => {
   const ask = (origin: string, allowedOrigins: string[]): string =>
     codeOf(() => guardHead(asked('/', { origin }), { ...POLICY, allowedOrigins }));

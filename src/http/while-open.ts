@@ -5,8 +5,8 @@
  * rest of the request stays unread.
  */
 import { ProxyError } from '../errors.ts';
-import type { Exchange } from '../http/exchange.ts';
-import { sendFailure } from '../http/reply.ts';
+import type { Exchange } from './exchange.ts';
+import { sendFailure } from './reply.ts';
 
 /** Calls back with what `promise`, which never rejects, resolves to, unless the exchange ended before. */
 export function whileOpen<T>(exchange: Exchange, promise: Promise<T>, then: (value: T) => void): void {
