@@ -33,12 +33,12 @@ export function openLoginFile(directory: string | undefined, diag: Diag): LoginF
   let wanted: (() => readonly LoginRow[]) | undefined;
   let writing: Promise<void> | undefined;
 
-  async function write(): Promise<void> {
+  const write = async (): Promise<void> => {
     while (wanted !== undefined) {
       const text = JSON.stringify({ version: 1, logins: Object.fromEntries(wanted()) });
       wanted = undefined;
       try {
-        await mkdir(path.slice(0, -FILE_NAME.length), { recursive: true, mode: 0o700 });
+        await mkdir(directory, { recursive: true, mode: 0o700 });
         const draft = `${path}.${process.pid}`;
         await writeFile(draft, text, { mode: 0o600 });
         await rename(draft, path);
@@ -47,7 +47,7 @@ export function openLoginFile(directory: string | undefined, diag: Diag): LoginF
       }
     }
     writing = undefined;
-  }
+  };
 
   return {
     saved: readRows(path, diag),

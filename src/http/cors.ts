@@ -2,10 +2,10 @@
  * What tells a browser that a page of another origin may read an answer (WHATWG Fetch §3.2, CORS protocol).
  *
  * Only origins that `allowed_origins` names are told so, at every path and for every answer, failures too, because a page
- * has to read a challenge; what has no secret (metadata), or is proven by what a program sends (the token endpoint), every page
- * may read. A preflight is answered
- * before anybody is asked for a token, which it cannot carry. Cookies and the like are never allowed: what lets somebody
- * in is the token that the page itself sends. Whether a request may come at all is decided by the guard.
+ * has to read a challenge; what has no secret (metadata), or is proven by what a program sends (the token endpoint), every
+ * page may read. A preflight is answered before anybody is asked for a token, which it cannot carry. Cookies and the like
+ * are never allowed: what lets somebody in is the token that the page itself sends. Whether a request may come at all is
+ * decided by the guard.
  */
 import type { Exchange } from './exchange.ts';
 
@@ -36,7 +36,8 @@ export function admitOrigin(exchange: Exchange, policy: CorsPolicy): boolean {
   response.setHeader('access-control-allow-origin', isOpen ? '*' : origin);
   if (!isOpen) response.setHeader('vary', 'Origin');
   if (request.method === 'OPTIONS' && request.headers['access-control-request-method'] !== undefined) {
-    answerPreflight(exchange, isPublic ? 'GET, POST' : 'GET, POST, DELETE');
+    const read = exchange.path.startsWith('/.well-known/') ? 'GET' : 'POST';
+    answerPreflight(exchange, isPublic ? read : 'GET, POST, DELETE');
     return true;
   }
   response.setHeader('access-control-expose-headers', EXPOSED);

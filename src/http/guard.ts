@@ -110,7 +110,7 @@ function checkHost(host: string | undefined, policy: GuardPolicy): void {
   }
   const name = hostName(host);
   if (LOOPBACK_NAME.test(name)) return;
-  if (policy.publicOrigin !== undefined && name === new URL(policy.publicOrigin).hostname) return;
+  if (name === hostName((policy.publicOrigin ?? '').replace(/^https?:\/\//, ''))) return;
   if (policy.allowedHosts.length > 0) {
     if (policy.allowedHosts.includes(name) || policy.allowedHosts.includes('*')) return;
   } else if (!LOOPBACK_LISTEN.test(policy.listenHost)) {
