@@ -10,6 +10,7 @@ import { ProxyError } from '../errors.ts';
 import { INTROSPECTION_COUNT_MAX, ISSUER_WAIT_MS_MAX } from '../limits.ts';
 import { isObject } from '../mcp/jsonrpc.ts';
 import type { OAuthConfig } from '../model.ts';
+import { clientBasic } from './client-basic.ts';
 import { createPauses, waitForIssuer } from './issuer-wait.ts';
 import type { IssuerDoor } from './jwks.ts';
 import type { JwtClaims } from './jwt.ts';
@@ -30,7 +31,12 @@ export function createIntrospection(
       url,
       allowPrivate,
       body: new URLSearchParams({ token, token_type_hint: 'access_token' }).toString(),
-      fields: ['Content-Type', 'application/x-www-form-urlencoded', 'Authorization', authorizationOf(at)],
+      fields: [
+        'Content-Type',
+        'application/x-www-form-urlencoded',
+        'Authorization',
+        clientBasic(at.clientId, at.clientSecret),
+      ],
     });
     if (status === 200 && isObject(body) && typeof body['active'] === 'boolean') {
       pauses.answered();
@@ -58,11 +64,3 @@ export function createIntrospection(
 }
 
 const RETRY_SOON = { headers: { 'retry-after': '1' } };
-
-const encode = (text: string): string => new URLSearchParams([['', text]]).toString().slice(1);
-
-/** Name and secret are form-encoded before they are joined (RFC 6749 §2.3.1). */
-function authorizationOf(at: NonNullable<OAuthConfig['introspection']>): string {
-  const pair = `${encode(at.clientId)}:${encode(at.clientSecret.reveal())}`;
-  return `Basic ${Buffer.from(pair, 'utf8').toString('base64')}`;
-}

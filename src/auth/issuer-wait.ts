@@ -33,6 +33,8 @@ export async function waitForIssuer<T>(promise: Promise<T>, ms: number, url: str
 export interface Pauses {
   /** Nobody is to ask now. */
   isOn(): boolean;
+  /** How long it is on; 0 when it is not. */
+  leftMs(): number;
   /** @throws what failed last, while it is on */
   check(): void;
   /** @returns whether it is the first after it answered */
@@ -46,6 +48,7 @@ export function createPauses(nowMs: () => number): Pauses {
   const isOn = (): boolean => failure !== undefined && nowMs() < failure.untilMs;
   return {
     isOn,
+    leftMs: () => Math.max((failure?.untilMs ?? 0) - nowMs(), 0),
     check() {
       if (isOn()) throw failure?.error;
     },

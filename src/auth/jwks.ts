@@ -9,26 +9,11 @@
  * pauses, in which nobody waits at all. Source: RFC 8414 §3, OpenID Connect Discovery §4, RFC 7517 §5.
  */
 import { ProxyError } from '../errors.ts';
-import {
-  CONTROL_MS_MAX,
-  ISSUER_WAIT_MS_MAX,
-  JWKS_BURST_COUNT,
-  JWKS_MS_MAX,
-  JWKS_PAUSE_MS_MIN,
-  JWKS_STALE_MS_MAX,
-} from '../limits.ts';
-import { isObject } from '../mcp/jsonrpc.ts';
+import { ISSUER_WAIT_MS_MAX, JWKS_BURST_COUNT, JWKS_MS_MAX, JWKS_PAUSE_MS_MIN, JWKS_STALE_MS_MAX } from '../limits.ts';
 import type { Clock } from '../model.ts';
+import { readIssuerMetadata, type AskIssuer } from './issuer-metadata.ts';
 import { createPauses, unusable, waitForIssuer } from './issuer-wait.ts';
 import { readJwks, type VerificationKey } from './jwt.ts';
-
-/** A request to an authorization server. @throws {ProxyError} ISSUER_UNREACHABLE */
-export type AskIssuer = (asked: {
-  readonly url: string;
-  readonly body?: string;
-  readonly fields?: readonly string[];
-  readonly allowPrivate: boolean;
-}) => Promise<{ readonly status: number; readonly body: unknown; readonly maxAgeSeconds: number | undefined }>;
 
 export interface IssuerDoor {
   readonly clock: Pick<Clock, 'wallMs' | 'monotonicMs'>;
@@ -180,36 +165,8 @@ async function readKeys(issuer: Issuer, door: IssuerDoor): Promise<ReadKeys> {
   return { keys, text: JSON.stringify(body), maxAgeMs: Math.min(Math.max(maxAgeMs, JWKS_MS_MIN), JWKS_MS_MAX) };
 }
 
-async function findJwksUrl({ issuer, allowPrivate }: Issuer, { ask, clock }: IssuerDoor): Promise<string> {
-  const untilMs = clock.monotonicMs() + CONTROL_MS_MAX;
-  let last: ProxyError | undefined;
-  for (const url of metadataUrls(issuer)) {
-    try {
-      // oxlint-disable-next-line no-await-in-loop -- in the order of preference
-      const { status, body } = await ask({ url, allowPrivate });
-      if (status !== 200 || !isObject(body)) continue;
-      // RFC 8414 §3.3: otherwise the document is of somebody else.
-      if (body['issuer'] !== issuer) throw unusable(url, 'its metadata names another issuer');
-      if (typeof body['jwks_uri'] === 'string') return body['jwks_uri'];
-    } catch (error) {
-      if (!(error instanceof ProxyError)) throw error;
-      last = error;
-      // They are all at one origin: what took so long is not at another path of it.
-      if (clock.monotonicMs() >= untilMs) break;
-    }
-  }
-  throw last ?? unusable(issuer, 'it publishes no metadata with a jwks_uri; write "jwks_url" under auth.jwt');
-}
-
-/** Where an issuer may publish what it is: RFC 8414 §3.1 first, then OpenID Connect in both forms. */
-export function metadataUrls(issuer: string): string[] {
-  const { origin, pathname } = new URL(issuer);
-  const path = pathname.replace(/\/$/, '');
-  return [
-    ...new Set([
-      `${origin}/.well-known/oauth-authorization-server${path}`,
-      `${origin}/.well-known/openid-configuration${path}`,
-      `${origin}${path}/.well-known/openid-configuration`,
-    ]),
-  ];
+async function findJwksUrl({ issuer, allowPrivate }: Issuer, door: IssuerDoor): Promise<string> {
+  const advice = 'write "jwks_url" under auth.jwt';
+  const metadata = await readIssuerMetadata({ issuer, allowPrivate, member: 'jwks_uri', advice }, door);
+  return String(metadata['jwks_uri']);
 }
