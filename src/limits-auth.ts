@@ -25,7 +25,7 @@ export const JWKS_PAUSE_MS_MIN = 10 * SECOND;
 export const JWKS_BURST_COUNT = 5;
 /** How long requests wait for an authorization server; keys that come later serve the next ones. */
 export const ISSUER_WAIT_MS_MAX = 3 * SECOND;
-/** How long an authorization server is not asked after it failed; twice as long after each further failure. */
+/** How long an authorization server is not asked after it failed, or refused a token for a server; twice as long after each further failure. */
 export const ISSUER_PAUSE_MS_BASE = 1 * SECOND;
 /** The longest such pause. */
 export const ISSUER_PAUSE_MS_MAX = 30 * SECOND;
@@ -80,3 +80,25 @@ export const CLIENT_DOCUMENT_COUNT_MAX = 256;
 export const CLIENT_DOCUMENT_ASKED_MAX = 32;
 /** Such documents asked for at once for one client address. */
 export const CLIENT_DOCUMENT_ASKED_EACH_MAX = 4;
+/** How long a request waits for an access token that has to be got for its server. */
+export const OAUTH_WAIT_MS_MAX = 20 * SECOND;
+/** An access token or refresh token for a server. */
+export const OAUTH_TOKEN_BYTES_MAX = 16 * KIB;
+/** How long an access token for a server is used whose life nobody told. */
+export const OAUTH_TOKEN_MS_DEFAULT = 60 * MINUTE;
+/** A shorter life is not believed: the server says when it is over, and the authorization server is not asked all the time. */
+export const OAUTH_TOKEN_MS_MIN = 5 * SECOND;
+/** An access token is replaced so long before its end, or after 80 % of its life when that is later. */
+export const OAUTH_RENEW_MS_BEFORE = 1 * MINUTE;
+/** When a server refuses a new access token too, another one is got after this at the earliest. */
+export const OAUTH_REJECTED_MS_MIN = 30 * SECOND;
+/** How long it is remembered where the access tokens for a server come from. */
+export const OAUTH_METADATA_MS_MAX = 60 * MINUTE;
+/** How long a stop waits for an access token that is on its way, since its refresh token has to be kept. */
+export const OAUTH_CLOSE_MS_MAX = 3 * SECOND;
+/** A file with the tokens for a server, in the state directory. */
+export const OAUTH_FILE_BYTES_MAX = 64 * KIB;
+/** Such files; those that were not written for longest go first. */
+export const OAUTH_FILE_COUNT_MAX = 4_096;
+/** Tokens got at run time that are kept out of what is written; those in use and the ones before them. */
+export const PASSING_SECRET_COUNT_MAX = 8_192;

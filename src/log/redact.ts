@@ -10,6 +10,7 @@
 import { LOG_PARAMS_BYTES_MAX, LOG_PARAMS_DEPTH_MAX, LOG_PARAMS_NODE_COUNT_MAX } from '../limits.ts';
 import type { Secret } from '../model.ts';
 import { makeMatcher } from './match.ts';
+import type { PassingSecrets } from './passing-secrets.ts';
 import { secretForms } from './secret-forms.ts';
 
 export interface Redactor {
@@ -33,7 +34,8 @@ const SECRET_KEY = new RegExp(
 const COUNT_KEY = /(?:tokens|sessions|cookies|count)$/;
 const SEPARATORS = /[^\p{L}\p{N}]/gu;
 
-export function makeRedactor(secrets: readonly Secret[]): Redactor {
+/** @param passing those that come and go */
+export function makeRedactor(secrets: readonly Secret[], passing?: PassingSecrets): Redactor {
   // Bounded by the configuration: a dozen spellings of each of its secrets.
   const needles = new Set<string>();
   for (const secret of secrets) {
@@ -41,7 +43,10 @@ export function makeRedactor(secrets: readonly Secret[]): Redactor {
     for (const form of secretForms(secret.reveal())) if (!MARK.includes(form)) needles.add(form);
   }
   const matcher = makeMatcher([...needles]);
-  const text = (s: string): string => matcher.replace(s, MARK);
+  const text = (s: string): string => {
+    const known = matcher.replace(s, MARK);
+    return passing === undefined ? known : passing.replace(known, MARK);
+  };
   return {
     text,
     value: (v, mode) => copy(v, { mode, text, nodesLeft: LOG_PARAMS_NODE_COUNT_MAX }, 0),
