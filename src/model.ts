@@ -6,41 +6,13 @@
  */
 import type { ErrorCode, Outcome } from './errors.ts';
 import type { AccessConfig, AccessFilter, FilePlace, LimitsConfig, LimitsSaid } from './model-access.ts';
-import type { OutgoingRequest, SigningScheme } from './model-signing.ts';
+import type { Credential, Secret } from './model-credentials.ts';
 
 export type * from './model-access.ts';
-export type { OutgoingRequest, SigningScheme } from './model-signing.ts';
+export type * from './model-credentials.ts';
 
 /** MCP's own terms: legacy ≤ 2025-11-25 (initialize), modern ≥ 2026-07-28 (per-request metadata). */
 export type Era = 'legacy' | 'modern';
-
-/** A value that cannot be printed by accident: `String()`, `JSON.stringify` and `inspect` give `[secret]`. */
-export interface Secret {
-  reveal(): string;
-}
-
-export type Credential =
-  | { readonly type: 'none' }
-  | { readonly type: 'bearer'; readonly token: Secret }
-  | { readonly type: 'basic'; readonly username: string; readonly password: Secret }
-  | { readonly type: 'headers'; readonly headers: readonly (readonly [name: string, value: Secret])[] }
-  | { readonly type: 'hmac'; readonly keyId: string; readonly secret: Secret; readonly scheme: SigningScheme }
-  | { readonly type: 'passthrough' };
-
-/** What proves to an upstream for whom a request comes; lists are flat, names and values in turn. */
-export interface OutgoingCredential {
-  /** Sent with every request. */
-  fields(): readonly string[];
-  /** Made from the request, for each attempt anew; undefined where nothing is signed. */
-  readonly signature:
-    | {
-        /** Lower-case names of what `sign` gives: fields of the client with these names stay here. */
-        readonly names: readonly string[];
-        /** @throws {ProxyError} BODY_TOO_LARGE when it covers a body that cannot be held */
-        sign(request: OutgoingRequest): readonly string[];
-      }
-    | undefined;
-}
 
 export interface Timeouts {
   readonly connectMs: number;

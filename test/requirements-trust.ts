@@ -6,7 +6,7 @@
  */
 
 /** Signed requests. */
-export const SIGNING = {
+const SIGNING = {
   'signing.accepted': 'A validator of each scheme accepts the requests of the relay and of the gateway.',
   'signing.attempts': 'Each attempt is signed anew.',
   'signing.long-body': 'A body too long to be held is refused where the signature covers it, and streams elsewhere.',
@@ -49,7 +49,7 @@ const FACADE = {
 } as const;
 
 /** Access tokens of an authorization server, and mcproxy as one. */
-export const OAUTH = {
+const OAUTH = {
   ...FACADE,
   'oauth.config': 'What the settings say about access tokens is complete, or each gap is a problem.',
   'oauth.jwt': 'A JWT of the issuer lets its user in, with the rights of the user of that name.',
@@ -77,3 +77,28 @@ export const OAUTH = {
   'oauth.reload': 'A reload keeps what was verified, and drops it when something else is believed.',
   'oauth.sdk': 'The official client finds the authorization server by itself and gets in.',
 } as const;
+
+/** Access tokens for servers. */
+const OAUTH_OUT = {
+  'oauth-out.config':
+    'What the settings say about an OAuth client is enough to ask for tokens, or each gap is a problem.',
+  'oauth-out.client-credentials':
+    'Relay and gateway send an access token for the very server, one for all who share it.',
+  'oauth-out.collapsed': 'However many requests need a token, one is asked for.',
+  'oauth-out.refused-once': 'A 401 drops the token and the request is sent once more with another; never a third time.',
+  'oauth-out.renewed': 'A token is replaced before its end, beside the requests.',
+  'oauth-out.down': 'Without the authorization server its own servers fail at once with the reason, and come back.',
+  'oauth-out.refusal':
+    'What the authorization server refuses is said with its code, the server, the user and what to do.',
+  'oauth-out.own': 'A user with a client of their own has tokens of their own.',
+  'oauth-out.refresh': 'A refresh token that is replaced is kept before it is used, over restarts and kill -9.',
+  'oauth-out.files': 'Kept tokens are readable by the service alone, and go when they are not configured any more.',
+  'oauth-out.reload': 'A reload keeps the tokens of what has not changed and starts afresh where it has.',
+  'oauth-out.discovery': 'The token endpoint is found by the challenge, RFC 9728 and RFC 8414, with paths and without.',
+  'oauth-out.discovery-refused': 'Metadata of another server or issuer, and a changed issuer, get no client secret.',
+  'oauth-out.no-private': 'Nothing in a private network is asked unless that is allowed.',
+  'oauth-out.client-auth': 'The client proves itself as the metadata offers, or as it is written.',
+  'oauth-out.commands': '`check`, `check --connect`, `why` and `tools` know where tokens come from.',
+} as const;
+
+export const TRUST = { ...SIGNING, ...OAUTH, ...OAUTH_OUT };

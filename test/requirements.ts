@@ -11,7 +11,7 @@ import { PROTOCOL_CASES } from './protocol-cases.ts';
 import { SAFEKEEPING } from './requirements-secrets.ts';
 
 import { INSTANCES, PACKAGE, SERVICE, SHUTDOWN } from './requirements-package.ts';
-import { OAUTH, SIGNING } from './requirements-trust.ts';
+import { TRUST } from './requirements-trust.ts';
 
 export interface Requirement {
   readonly source: string;
@@ -389,7 +389,7 @@ export const REQUIREMENTS = {
   ...from('src/README.md; MCP 2025-11-25 transports', GATEWAY),
   ...from('MCP 2024-11-05 … 2026-07-28, all pages; see the comments of the tests', PROTOCOL_CASES),
   ...from('README.md; MCP 2026-07-28 basic/transports/stdio; MCP 2025-11-25 lifecycle', STDIO),
-  ...from('RFC 2104; RFC 9421; README.md, configuration; RFC 9068 §4; RFC 9728; RFC 7662', { ...SIGNING, ...OAUTH }),
+  ...from('RFC 2104; RFC 9421; README.md, configuration; RFC 9068 §4; RFC 9728; RFC 7662; RFC 6749; RFC 8707', TRUST),
   ...from('README.md, operating', CHECK),
   ...from('README.md, commands', COMMANDS),
   ...from("MCP conformance suite; the peers' own documentation", CONTRACT),

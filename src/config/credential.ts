@@ -12,11 +12,12 @@ import { findNearest } from '../text/nearest.ts';
 import { makeSecret } from '../text/secret.ts';
 import type { YamlNode } from '../text/yaml.ts';
 import { decodeMap, namesWithoutValue, own, type Decoded, type Found, type Pair } from './decode.ts';
+import { decodeOAuthClient } from './oauth-client.ts';
 import { showName } from './problems.ts';
 import { readText, type Reading } from './reading.ts';
 import { AUTH, type SERVER } from './schema.ts';
 import { addHeaderSecret, isSecretName } from './secrecy.ts';
-import { decodeSigning, isSigning } from './signing.ts';
+import { decodeSigning } from './signing.ts';
 
 export interface CredentialSaid {
   /** Undefined: nothing is said. */
@@ -29,7 +30,7 @@ export interface CredentialSaid {
   readonly at: YamlNode | undefined;
 }
 
-type Type = Exclude<Credential['type'], 'hmac'>;
+type Type = Exclude<Credential['type'], 'hmac' | 'oauth'>;
 
 interface Parts {
   readonly type: Found<Type> | undefined;
@@ -83,7 +84,9 @@ export function decodeCredential(
   fields: Decoded<typeof SERVER>,
   options: { readonly sound: boolean; readonly lacking: boolean },
 ): CredentialSaid {
-  if (isSigning(reading, fields.auth?.value)) return decodeSigned(reading, fields, fields.auth.value);
+  const whole = WHOLE[typeOfMap(reading, fields.auth?.value) ?? ''];
+  if (whole !== undefined && fields.auth !== undefined)
+    return decodeWhole(reading, fields, { ...whole, at: fields.auth.value });
   const before = reading.problems.errorCount();
   const parts = readParts(reading, fields, options.lacking);
   const lacks = options.lacking ? lackedBy(parts) : [];
@@ -102,16 +105,38 @@ export function decodeCredential(
   return { credential, headers: parts.plainHeaders, lacks, at };
 }
 
-/** A signature is the whole credential; header fields beside it are sent as they are. */
-function decodeSigned(reading: Reading, fields: Decoded<typeof SERVER>, at: YamlNode): CredentialSaid {
-  const other = fields.token ?? fields.username ?? fields.password;
-  if (other !== undefined) {
-    const text = 'a signature and a token or password contradict each other';
-    reading.problems.error(other.at, { text, fix: 'delete one of the two' });
-  }
+interface Whole {
+  readonly what: string;
+  readonly decode: (reading: Reading, node: YamlNode) => Credential | undefined;
+}
+
+/** Kinds of `auth` with options of their own, which are the whole credential. */
+const WHOLE: Readonly<Record<string, Whole>> = {
+  hmac: { what: 'a signature', decode: decodeSigning },
+  oauth: { what: 'an OAuth client', decode: decodeOAuthClient },
+};
+
+function typeOfMap(reading: Reading, node: YamlNode | undefined): string | undefined {
+  if (node?.kind !== 'map') return undefined;
+  const type = node.pairs.find(({ name }) => name === 'type')?.value;
+  return type === undefined ? undefined : readText(reading, type, 'open')?.trim().toLowerCase();
+}
+
+/** Header fields beside it are sent as they are. */
+function decodeWhole(
+  reading: Reading,
+  fields: Decoded<typeof SERVER>,
+  { what, decode, at }: Whole & { readonly at: YamlNode },
+): CredentialSaid {
   const headers = readHeaders(reading, fields.headers);
   for (const [, value] of headers) addHeaderSecret(reading.secrets, value.reveal());
-  return { credential: decodeSigning(reading, at), headers, lacks: [], at };
+  const hasField = headers.some(([name]) => name.toLowerCase() === 'authorization');
+  const other = fields.token ?? fields.username ?? fields.password ?? (hasField ? fields.headers : undefined);
+  if (other !== undefined) {
+    const text = `${what} and a token or password contradict each other`;
+    reading.problems.error(other.at, { text, fix: 'delete one of the two' });
+  }
+  return { credential: decode(reading, at), headers, lacks: [], at };
 }
 
 /** What is named and has no value. Half a user name and password is a mistake, not a wish. */
@@ -159,7 +184,7 @@ function readType(reading: Reading, node: YamlNode): Type | undefined {
   const nearest = text === undefined ? undefined : findNearest(text, Object.keys(TYPES));
   const fix =
     nearest === undefined
-      ? 'write none, bearer, basic, headers, hmac or passthrough; a token goes under "token"'
+      ? 'write none, bearer, basic, headers, hmac, oauth or passthrough; a token goes under "token"'
       : `did you mean "${nearest}"?`;
   reading.problems.error(node, { text: 'this kind of "auth" is not known', fix });
   return undefined;

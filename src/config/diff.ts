@@ -109,9 +109,23 @@ function partsOf(server: ServerConfig): Record<string, unknown> {
 
 function revealCredential(credential: Credential): readonly unknown[] {
   const { type } = credential;
-  if (type === 'bearer') return [type, credential.token.reveal()];
-  if (type === 'basic') return [type, credential.username, credential.password.reveal()];
-  return type === 'headers' ? [type, revealPairs(credential.headers)] : [type];
+  switch (type) {
+    case 'none':
+    case 'passthrough':
+      return [type];
+    case 'bearer':
+      return [type, credential.token.reveal()];
+    case 'basic':
+      return [type, credential.username, credential.password.reveal()];
+    case 'headers':
+      return [type, revealPairs(credential.headers)];
+    case 'hmac':
+      return [type, credential.keyId, credential.secret.reveal(), credential.scheme];
+    case 'oauth': {
+      const { clientSecret, refreshToken } = credential.client;
+      return [type, credential.client, clientSecret?.reveal(), refreshToken?.reveal()];
+    }
+  }
 }
 
 function revealPairs(pairs: readonly Pair[]): readonly unknown[] {

@@ -7,6 +7,7 @@
 import { ENVIRONMENT } from './environment.ts';
 import { AUTH, SERVER, SETTINGS, type Table } from './schema.ts';
 import { TOOL_LIMIT } from './schema-limits.ts';
+import { OAUTH_CLIENT } from './schema-oauth-client.ts';
 import { SIGNING } from './schema-signing.ts';
 import { ROLE, TOKEN, USER } from './schema-users.ts';
 
@@ -19,6 +20,7 @@ export function explainConfig(): string {
     section('A server: servers.NAME, or users.NAME.servers.NAME', SERVER),
     section('A credential as a map: auth of a server', AUTH),
     section('A signature: auth of a server with type: hmac', SIGNING),
+    section('Access tokens that are got: auth of a server with type: oauth', OAUTH_CLIENT),
     section('A user: users.NAME, in tokens.yml', USER),
     section('A role: roles.NAME, in tokens.yml', ROLE),
     section('A token as a map: token of a user', TOKEN),

@@ -327,7 +327,7 @@ export const SERVER = {
   auth: {
     kind: 'node',
     default: 'bearer with token, basic with username, else none',
-    unit: 'none, bearer, basic, headers or passthrough; or a map of type, token, username, password and headers; or a map of type: hmac and what a signature needs',
+    unit: 'none, bearer, basic, headers or passthrough; or a map of type, token, username, password and headers; or a map of type: hmac or type: oauth and what it needs',
     when: "Write bearer or basic without a value when each user brings their own in tokens.yml. Set passthrough to hand on the client's own Authorization unchanged, which MCP forbids servers to accept.",
   },
   token: { kind: 'secret', default: 'none', when: 'Write the bearer token that goes out.' },

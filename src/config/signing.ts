@@ -10,7 +10,7 @@ import { makeSecret } from '../text/secret.ts';
 import type { YamlNode } from '../text/yaml.ts';
 import { decodeMap, own, type Decoded } from './decode.ts';
 import { showName } from './problems.ts';
-import { readText, type Reading } from './reading.ts';
+import type { Reading } from './reading.ts';
 import { SIGNING } from './schema-signing.ts';
 import { SIGNING_PRESETS, TEMPLATE_PARTS } from './signing-presets.ts';
 
@@ -22,13 +22,6 @@ const PART = /\{([^{}]*)\}/g;
 const FIELD_NAME = /^(?!(?:host|content-length|transfer-encoding|connection)$)[\w!#$%&'*+.^`|~-]+$/i;
 /** RFC 9421 §2.1 and §2.2: what a request to an MCP server has. */
 const COMPONENT = /^(?:@(?:method|authority|scheme|path|query|request-target|target-uri)|[a-z][a-z\d-]*)$/;
-
-/** Whether an `auth` node is one of these. */
-export function isSigning(reading: Reading, node: YamlNode | undefined): node is YamlNode {
-  if (node?.kind !== 'map') return false;
-  const type = node.pairs.find(({ name }) => name === 'type')?.value;
-  return type !== undefined && readText(reading, type, 'open')?.trim().toLowerCase() === 'hmac';
-}
 
 /** The credential; undefined after a problem was reported. */
 export function decodeSigning(reading: Reading, node: YamlNode): Credential | undefined {

@@ -14,7 +14,7 @@ const FLOOR_OF_ROOM: Readonly<Record<string, number>> = {
   'limits-access.ts': 0,
   'limits-auth.ts': 0,
   'model-access.ts': 0,
-  'model-signing.ts': 0,
+  'model-credentials.ts': 0,
   'model.ts': 0,
   text: 1,
   mcp: 2,

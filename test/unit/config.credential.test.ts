@@ -113,7 +113,7 @@ const errors = [
     name: 'a token in the place of the kind',
     rest: 'auth: sk-123',
     expected:
-      '2:41 this kind of "auth" is not known | write none, bearer, basic, headers, hmac or passthrough; a token goes under "token"',
+      '2:41 this kind of "auth" is not known | write none, bearer, basic, headers, hmac, oauth or passthrough; a token goes under "token"',
   },
   {
     name: 'basic without password',
