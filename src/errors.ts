@@ -203,7 +203,7 @@ export const ERRORS = {
     rpc: 502,
     retry: 'never',
     outcome: 'upstream_error',
-    help: 'The server refused the credential that mcproxy sent for this user. Correct it in tokens.yml.',
+    help: 'The server, or the authorization server that gives its access tokens, refused the credential that mcproxy has for this user. Correct it in tokens.yml or mcproxy.yml.',
   },
   UPSTREAM_TIMEOUT: {
     http: 504,

@@ -13,18 +13,18 @@ import type { StdioConversation, StdioOutput } from '../gateway/stdio.ts';
 import { recordFailure } from '../http/exchange.ts';
 import { CLIENT_LINGER_MS_MAX } from '../limits.ts';
 import { formatEntry, redactEntry } from '../log/access.ts';
-import type { Diag } from '../log/diag.ts';
 import type { LineWriter } from '../log/ndjson.ts';
 import type { McpEvents } from '../mcp/waist.ts';
-import type { Clock, Config, Entry, Problem } from '../model.ts';
+import type { Config, Entry, Problem } from '../model.ts';
 import { createUpstreamPool, type UpstreamPool } from '../upstream/pool.ts';
 import { settlesWithin } from '../upstream/settles-within.ts';
 import { openGates } from './admit.ts';
+import type { AppOptions } from './app-options.ts';
 import { beginPiped, isOpenEnded } from './begin.ts';
 import { noticeClockSteps } from './clock-steps.ts';
+import { openCredentials, type Credentials } from './credentials.ts';
 import { openDoor, type Door } from './door.ts';
 import { openFacade, type Facade } from './facade.ts';
-import type { LoadedConfig } from './load.ts';
 import { createLocalRequests, type LocalCall, type LocalQuestion, type LocalRequests } from './local-requests.ts';
 import { openMessagePath, type MessagePath, type ViewTarget } from './messages.ts';
 import { chainFor, openAccessLog } from './open-access-log.ts';
@@ -34,7 +34,7 @@ import { failureProblem, giveUpPort, rejectionFields, stopping } from './reload.
 import type { ReloadOptions, ReloadResult } from './reload.ts';
 import { watchRevocations, type Revocations } from './revoke.ts';
 import { createServe, refusedByLog, type Serve } from './serve.ts';
-import { httpServers, makeSnapshot, type Snapshot } from './snapshot.ts';
+import { httpServers, makeSnapshot, type Snapshot, type SnapshotOptions } from './snapshot.ts';
 import { openSealing, type Sealing } from './sealing.ts';
 import { stackOf } from './stack.ts';
 import { statusOf } from './status.ts';
@@ -59,29 +59,6 @@ export interface App {
   abort(): void;
 }
 
-export interface AppOptions {
-  readonly config: Config;
-  readonly diag: Diag;
-  readonly clock: Clock;
-  /** Seals sessions and other handles that clients carry, unless the configuration has a key for it. */
-  readonly stateKey: Uint8Array;
-  /** Where what outlives the process may be kept; undefined: nowhere. */
-  readonly stateDirectory?: string | undefined;
-  /** What commands may inherit a few harmless variables from. */
-  readonly ambientEnv: Readonly<Record<string, string | undefined>>;
-  /** There is no listener and standard output is not ours to log to: the one client is on a pipe and soon impatient. */
-  readonly piped?: boolean;
-  /** A listening socket that was passed to the process. */
-  readonly inheritedSocket?: number | undefined;
-  /** Identifies this process in log entries. */
-  readonly startId: string;
-  load(): Promise<LoadedConfig>;
-  /** Entries that could not be written to the log file. */
-  onLostEntries(lines: string): void;
-  /** Called after each reload with the files to watch from now on. */
-  onFiles?(files: readonly string[]): void;
-}
-
 /** Opens log, upstreams and listener, in this order. @throws {ProxyError} LOG_UNWRITABLE, LISTEN_FAILED */
 export async function startApp(options: AppOptions): Promise<App> {
   const app = new RunningApp(options);
@@ -92,6 +69,7 @@ export async function startApp(options: AppOptions): Promise<App> {
 class RunningApp implements App {
   readonly #options: AppOptions;
   readonly #pool: UpstreamPool = createUpstreamPool();
+  readonly #credentials: Credentials;
   readonly #serve: Serve;
   readonly #messages: MessagePath;
   readonly #local: LocalRequests;
@@ -116,9 +94,11 @@ class RunningApp implements App {
 
   constructor(options: AppOptions) {
     this.#options = options;
+    this.#credentials = openCredentials({ ...options, pool: this.#pool });
+    this.#credentials.apply(options.config);
     const sealer = (this.#sealing = openSealing(options.stateKey, options.config));
     this.#facade = openFacade({ ...options, sealer });
-    this.#snapshot = makeSnapshot(options.config, { ...options, facade: this.#facade });
+    this.#snapshot = makeSnapshot(options.config, this.#parts());
     this.#log = openAccessLog(options.config.log, this.#options);
     this.#startedMs = options.clock.monotonicMs();
     this.#noticeStep = noticeClockSteps(options);
@@ -131,6 +111,7 @@ class RunningApp implements App {
       clock: options.clock,
       pool: this.#pool,
       sealer,
+      credentials: this.#credentials,
       ambientEnv: options.ambientEnv,
       piped: options.piped === true,
       logParams: () => this.#logParams(),
@@ -148,6 +129,7 @@ class RunningApp implements App {
       clock: options.clock,
       pool: this.#pool,
       sealer,
+      credentials: this.#credentials,
       messages: this.#messages,
       snapshot: () => this.#snapshot,
       readiness: () => this.#readiness(),
@@ -162,6 +144,12 @@ class RunningApp implements App {
       snapshot: () => this.#snapshot,
       endPrincipal: (id) => this.#messages.endPrincipal(id),
     });
+  }
+
+  /** What a snapshot is made with besides the configuration. */
+  #parts(): SnapshotOptions {
+    const { passingSecrets } = this.#credentials;
+    return { ...this.#options, facade: this.#facade, passingSecrets };
   }
 
   get url(): string {
@@ -228,7 +216,7 @@ class RunningApp implements App {
   /** Opens what is new, swaps, then lets go of what is old. A failure lets go of what is new instead. */
   async #apply(config: Config): Promise<void> {
     const before = this.config;
-    const next = makeSnapshot(config, { ...this.#options, facade: this.#facade }, this.#snapshot);
+    const next = makeSnapshot(config, this.#parts(), this.#snapshot);
     let log: LineWriter | undefined;
     let door: Door | undefined;
     try {
@@ -248,6 +236,7 @@ class RunningApp implements App {
     // From here to the last line nothing can fail and nobody else gets a turn.
     this.#snapshot = next;
     this.#sealing.apply(config);
+    this.#credentials.apply(config);
     this.#options.diag.setLevel(config.log.level);
     this.#options.diag.setRedactor(next.redactor);
     if (log !== undefined) {
@@ -389,6 +378,7 @@ class RunningApp implements App {
     // Exchanges that were cut write their entry when their connection reports itself closed.
     await settlesWithin(this.#serve.idle(), CLIENT_LINGER_MS_MAX);
     await this.#messages.close();
+    await this.#credentials.close();
     this.#pool.close();
     await Promise.all([this.#logsClosed, this.#log.close(), this.#facade.settled()]);
   }

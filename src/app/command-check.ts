@@ -9,15 +9,27 @@ import { delimiter, join, resolve } from 'node:path';
 
 import { explainConfig } from '../config/explain.ts';
 import { LOCAL_SILENCE_MS_MAX, PROBE_COUNT_MAX } from '../limits.ts';
-import type { Config, Problem, ServerConfig, StdioServerConfig } from '../model.ts';
+import type {
+  Config,
+  HttpServerConfig,
+  OutgoingCredential,
+  Problem,
+  ServerConfig,
+  StdioServerConfig,
+} from '../model.ts';
 import { compareText } from '../text/order.ts';
+import { createUpstreamPool } from '../upstream/pool.ts';
+import { CLOCK } from './clock.ts';
 import { EXIT, FILE_OPTIONS, JSON_OPTION, flagOption, textOption, type Command, type Invocation } from './command.ts';
+import { openCredentials } from './credentials.ts';
 import { expiredTokens } from './expired-tokens.ts';
 import { loadConfig, roleOf, type LoadedConfig } from './load.ts';
 import { waitingText } from './local-requests.ts';
-import { probe } from './probe.ts';
+import { probe, type ProbeResult } from './probe.ts';
 import { probeCommand } from './probe-command.ts';
 import { problemJson, problemsText } from './report.ts';
+import { httpServers } from './snapshot.ts';
+import { stateDirectory } from './state-key.ts';
 
 export const checkCommand: Command = {
   name: 'check',
@@ -158,42 +170,84 @@ function* everyServer(config: Config | undefined): Generator<{ server: ServerCon
   }
 }
 
+interface Probing {
+  readonly server: string;
+  readonly user: string | null;
+  /** Of one of several addresses. */
+  readonly origin: string | undefined;
+  run(): Promise<ProbeResult>;
+}
+
 async function probeAll(invocation: Invocation, configs: readonly Config[]): Promise<Probed[]> {
-  const waiting: { server: ServerConfig; user: string | null }[] = [];
+  const { env } = invocation;
+  const pool = createUpstreamPool();
+  const directory = stateDirectory(env);
+  const credentials = openCredentials({ clock: CLOCK, diag: UNTOLD, pool, stateDirectory: directory });
+  await pool.prepare(configs.flatMap((config) => [...httpServers(config)]).filter(hasOAuthClient));
+  // For the names of users in what it says.
+  for (const config of configs) credentials.apply(config);
+  const waiting: Probing[] = [];
   for (const config of configs) {
     for (const { server, user } of everyServer(config)) {
       // Without what each user brings there is nothing to try; who lacks it was told among the problems.
       if (!server.enabled || server.lacks.length > 0) continue;
-      if (server.kind === 'stdio') waiting.push({ server, user });
-      else for (const url of [server.url, ...server.otherUrls]) waiting.push({ server: { ...server, url }, user });
+      const named = { server: server.name, user, origin: undefined };
+      if (server.kind === 'stdio') waiting.push({ ...named, run: () => probeCommand(server, env) });
+      else {
+        const credential = credentials.for(server);
+        for (const url of [server.url, ...server.otherUrls]) {
+          const origin = server.otherUrls.length === 0 ? undefined : new URL(url).origin;
+          const canKeep = directory !== undefined;
+          waiting.push({ ...named, origin, run: () => probeRemote({ ...server, url }, credential, canKeep) });
+        }
+      }
     }
   }
   const results: Probed[] = [];
   // Bounded by PROBE_COUNT_MAX.
-  const asked = new Set<ServerConfig>();
-  const timer = setTimeout(
-    () => tellWaiting(invocation, [...asked, ...waiting.map(({ server }) => server)]),
-    LOCAL_SILENCE_MS_MAX,
-  );
+  const asked = new Set<Probing>();
+  const timer = setTimeout(() => tellWaiting(invocation, [...asked, ...waiting]), LOCAL_SILENCE_MS_MAX);
   const worker = async (): Promise<void> => {
     for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
-      const { server, user } = next;
-      asked.add(server);
-      const result = server.kind === 'http' ? await probe(server) : await probeCommand(server, invocation.env);
-      asked.delete(server);
-      const isOne = server.kind === 'stdio' || server.otherUrls.length === 0;
-      const text = isOne ? result.text : `${new URL(server.url).origin}: ${result.text}`;
-      results.push({ server: server.name, user, ok: result.ok, text });
+      const { server, user, origin } = next;
+      asked.add(next);
+      const { ok, text } = await next.run();
+      asked.delete(next);
+      results.push({ server, user, ok, text: origin === undefined ? text : `${origin}: ${text}` });
     }
   };
-  await Promise.all(Array.from({ length: PROBE_COUNT_MAX }, worker));
-  clearTimeout(timer);
+  try {
+    await Promise.all(Array.from({ length: PROBE_COUNT_MAX }, worker));
+  } finally {
+    clearTimeout(timer);
+    await credentials.close();
+    pool.close();
+  }
   return results.toSorted((a, b) => compareText(a.server, b.server) || compareText(a.user ?? '', b.user ?? ''));
 }
 
-function tellWaiting(invocation: Invocation, servers: readonly ServerConfig[]): void {
-  const names = new Set(servers.map(({ name }) => name));
+function tellWaiting(invocation: Invocation, servers: readonly Probing[]): void {
+  const names = new Set(servers.map(({ server }) => server));
   if (!flagOption(invocation, 'json')) invocation.stderr.write(`mcproxy: ${waitingText([...names])}\n`);
+}
+
+/** What is told by the results. */
+const UNTOLD = { info: () => undefined, warn: () => undefined };
+
+function hasOAuthClient({ credential }: HttpServerConfig): boolean {
+  return credential.type === 'oauth';
+}
+
+async function probeRemote(
+  server: HttpServerConfig,
+  credential: OutgoingCredential,
+  canKeep: boolean,
+): Promise<ProbeResult> {
+  const isUsedUp = server.credential.type === 'oauth' && server.credential.client.refreshToken !== undefined;
+  if (!isUsedUp || canKeep) return probe(server, credential);
+  // What replaces it would be lost, and with it what the service has.
+  const text = 'not asked: its refresh token may be good once only, and there is no state directory (STATE_DIRECTORY)';
+  return { ok: true, text };
 }
 
 function print(invocation: Invocation, report: Report): void {

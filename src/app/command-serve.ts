@@ -133,6 +133,7 @@ async function start(invocation: Invocation, beginning: Beginning): Promise<Runn
     inheritedSocket: inheritedSocket(invocation.env, process.pid),
     stateKey: sealingKey(invocation.env, config.clusterKey === undefined ? diag : undefined),
     stateDirectory: stateDirectory(invocation.env),
+    owner: first.files[0] ?? '',
     ambientEnv: invocation.env,
     load: readAgain(first, async () => withDemo(await loadFiles(invocation), demo)),
     onLostEntries: (lines) => void invocation.stderr.write(lines),

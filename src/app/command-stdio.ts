@@ -26,7 +26,7 @@ import { openDiagnostics } from './process.ts';
 import { problemsText } from './report.ts';
 import { catchSignals, type Signals } from './signals.ts';
 import { stackOf } from './stack.ts';
-import { loadStateKey } from './state-key.ts';
+import { loadStateKey, stateDirectory } from './state-key.ts';
 import {
   choiceProblem,
   leftOut,
@@ -133,6 +133,7 @@ async function runPiped(invocation: Invocation, here: Here): Promise<number> {
     clock: CLOCK,
     startId: randomBytes(6).toString('hex'),
     stateKey: source.stateKey,
+    stateDirectory: stateDirectory(invocation.env),
     ambientEnv: invocation.env,
     load: () => source.load(),
     // What could not be written to standard error is not written there either.

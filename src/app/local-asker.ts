@@ -15,6 +15,7 @@ import type { Config } from '../model.ts';
 import { createUpstreamPool } from '../upstream/pool.ts';
 import { findService, reportNoService } from './admin-client.ts';
 import { CLOCK } from './clock.ts';
+import { openCredentials } from './credentials.ts';
 import { EXIT, flagOption, textOption, type Invocation } from './command.ts';
 import { createLocalRequests, type LocalAnswer, type LocalQuestion } from './local-requests.ts';
 import { askOverSocket } from './local-wire.ts';
@@ -22,6 +23,7 @@ import { openMessagePath } from './messages.ts';
 import { loadNamed } from './named-files.ts';
 import { problemsText } from './report.ts';
 import { httpServers } from './snapshot.ts';
+import { stateDirectory } from './state-key.ts';
 
 export interface AskedCall {
   /** Rejects when the service breaks off. */
@@ -69,8 +71,10 @@ async function openOwn(invocation: Invocation, config: Config): Promise<Asker> {
     timestamps: false,
     priorityPrefix: false,
   });
-  diag.setRedactor(makeRedactor(config.secrets));
   const pool = createUpstreamPool();
+  const credentials = openCredentials({ clock: CLOCK, diag, pool, stateDirectory: stateDirectory(invocation.env) });
+  credentials.apply(config);
+  diag.setRedactor(makeRedactor(config.secrets, credentials.passingSecrets));
   await pool.prepare(httpServers(config));
   const messages = openMessagePath({
     config,
@@ -78,6 +82,7 @@ async function openOwn(invocation: Invocation, config: Config): Promise<Asker> {
     diag,
     pool,
     sealer: makeSealer(randomBytes(32)),
+    credentials,
     ambientEnv: invocation.env,
     isLazy: true,
     logParams: () => undefined,
@@ -96,6 +101,7 @@ async function openOwn(invocation: Invocation, config: Config): Promise<Asker> {
       requests.stop();
       messages.drain();
       await messages.close();
+      await credentials.close();
       pool.close();
     },
   };

@@ -4,7 +4,6 @@
  * Here the doors meet that may not know each other: a server's credential (auth), its connections (upstream) and the
  * core (gateway). Which requests come this way and which the relay takes is decided in `routes`.
  */
-import { outgoingCredential } from '../auth/credentials.ts';
 import type { Sealer } from '../auth/seal.ts';
 import { userCharges } from '../gateway/charges.ts';
 import { createGateway } from '../gateway/gateway.ts';
@@ -16,13 +15,14 @@ import type { RateLimiter } from '../http/rate-limit.ts';
 import { PIPED_CHILD_EOF_MS_MAX, PIPED_CHILD_TERM_MS_MAX } from '../limits.ts';
 import type { Diag } from '../log/diag.ts';
 import type { JsonObject } from '../mcp/waist.ts';
-import type { Clock, Config, MemberStatus, Principal } from '../model.ts';
+import type { Clock, Config, HttpServerConfig, MemberStatus, OutgoingCredential, Principal } from '../model.ts';
 import { openPeer } from '../upstream/open-peer.ts';
 import { redactedPeer } from '../upstream/redacted-peer.ts';
 import type { UpstreamPool } from '../upstream/pool.ts';
 import { withLocalPrincipal } from './local-principal.ts';
 import type { RoutePart } from './routes.ts';
 import { stackOf } from './stack.ts';
+import type { Credentials } from './credentials.ts';
 import { VERSION } from './version.ts';
 import { explainAccess, type WhyAnswer, type WhyQuestion } from './why.ts';
 
@@ -32,6 +32,7 @@ export interface MessagePathOptions {
   readonly diag: Diag;
   readonly pool: UpstreamPool;
   readonly sealer: Sealer;
+  readonly credentials: Pick<Credentials, 'for'>;
   /** Undefined: nothing is limited. */
   readonly limiter?: RateLimiter;
   /** What commands may inherit a few harmless variables from. */
@@ -82,6 +83,7 @@ export interface MessagePath {
 export function openMessagePath(options: MessagePathOptions): MessagePath {
   const { config, clock, diag, pool, sealer, ambientEnv, limiter } = options;
   const stopMs = options.piped ? { eof: PIPED_CHILD_EOF_MS_MAX, term: PIPED_CHILD_TERM_MS_MAX } : undefined;
+  const credentialFor = (server: HttpServerConfig): OutgoingCredential => options.credentials.for(server);
   const onDiag = (level: 'warn' | 'info', message: string, data?: Readonly<Record<string, unknown>>): void =>
     diag[level](message, data);
   const gateway: Gateway = createGateway({
@@ -92,8 +94,7 @@ export function openMessagePath(options: MessagePathOptions): MessagePath {
     isLazy: options.isLazy === true,
     ...(limiter === undefined ? {} : { limiter }),
     openPeer(server) {
-      const credential = outgoingCredential(server.kind === 'http' ? server.credential : { type: 'none' }, clock);
-      const peer = openPeer(server, { pool, credential, ambientEnv, clock, onDiag, stopMs });
+      const peer = openPeer(server, { pool, credentialFor, ambientEnv, clock, onDiag, stopMs });
       return redactedPeer(peer, (text) => diag.redact(text));
     },
   });

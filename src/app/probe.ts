@@ -9,9 +9,9 @@
 import { readFile } from 'node:fs/promises';
 import { request as httpRequest, type IncomingMessage } from 'node:http';
 
-import { outgoingCredential } from '../auth/credentials.ts';
+import { ProxyError } from '../errors.ts';
 import { PROBE_MS_MAX, PROBE_REPLY_BYTES_MAX } from '../limits.ts';
-import type { HttpServerConfig } from '../model.ts';
+import type { HttpServerConfig, OutgoingCredential } from '../model.ts';
 import { VERSION } from './version.ts';
 
 export interface ProbeResult {
@@ -47,6 +47,7 @@ interface Reply {
   readonly body: string;
   readonly contentType: string;
   readonly session: string | undefined;
+  readonly challenge: string | undefined;
 }
 
 interface Question {
@@ -56,12 +57,21 @@ interface Question {
 }
 
 /** Asks one server as one principal would. Never throws. */
-export async function probe(server: HttpServerConfig): Promise<ProbeResult> {
+export async function probe(server: HttpServerConfig, credential: OutgoingCredential): Promise<ProbeResult> {
   try {
     const ca = server.caFile === undefined ? undefined : await readFile(server.caFile);
-    const ask = (question: Question): Promise<Reply> => send(server, question, ca);
+    const { renewal } = credential;
+    const ask = async (question: Question): Promise<Reply> => {
+      await renewal?.prepare();
+      const fields = credentialOf(server, credential, question);
+      const reply = await send(server, { ...question, fields }, ca);
+      if (reply.status !== 401 || renewal?.rejected(fields, reply.challenge) !== true) return reply;
+      await renewal.prepare();
+      return send(server, { ...question, fields: credentialOf(server, credential, question) }, ca);
+    };
     return await converse(server, ask);
   } catch (error) {
+    if (error instanceof ProxyError) return { ok: false, text: error.message };
     return { ok: false, text: reasonOf(error as NodeJS.ErrnoException) };
   }
 }
@@ -112,11 +122,14 @@ function refused(server: HttpServerConfig, status: number): ProbeResult {
   return { ok: false, text: `${what} (HTTP ${status})` };
 }
 
-async function send(server: HttpServerConfig, question: Question, ca: Buffer | undefined): Promise<Reply> {
+async function send(
+  server: HttpServerConfig,
+  question: Question & { readonly fields: readonly string[] },
+  ca: Buffer | undefined,
+): Promise<Reply> {
   const url = new URL(server.url);
-  const headers: Record<string, string> = { ...question.headers, 'user-agent': `mcproxy-check/${VERSION}` };
-  for (const [name, value] of server.headers) headers[name.toLowerCase()] = value.reveal();
-  const fields = credentialOf(server, question, headers);
+  const headers = headersOf(server, question);
+  const { fields } = question;
   for (let i = 0; i + 1 < fields.length; i += 2) headers[(fields[i] ?? '').toLowerCase()] = fields[i + 1] ?? '';
   if (question.body !== undefined) headers['content-length'] = String(Buffer.byteLength(question.body));
 
@@ -134,12 +147,16 @@ async function send(server: HttpServerConfig, question: Question, ca: Buffer | u
   });
 }
 
-function credentialOf(
-  server: HttpServerConfig,
-  { method, body }: Question,
-  headers: Readonly<Record<string, string>>,
-): readonly string[] {
-  const credential = outgoingCredential(server.credential, { wallMs: () => Date.now() });
+/** Without the credential. */
+function headersOf(server: HttpServerConfig, question: Question): Record<string, string> {
+  const headers: Record<string, string> = { ...question.headers, 'user-agent': `mcproxy-check/${VERSION}` };
+  for (const [name, value] of server.headers) headers[name.toLowerCase()] = value.reveal();
+  return headers;
+}
+
+function credentialOf(server: HttpServerConfig, credential: OutgoingCredential, question: Question): readonly string[] {
+  const { method, body } = question;
+  const headers = headersOf(server, question);
   const { pathname, search, protocol, host } = new URL(server.url);
   const signed = credential.signature?.sign({
     method,
@@ -150,7 +167,8 @@ function credentialOf(
     body: Buffer.from(body ?? ''),
     header: (name) => headers[name],
   });
-  return [...credential.fields(), ...(signed ?? [])];
+  // One of the two is empty; the other is given as it is, so that it is known again.
+  return signed ?? credential.fields();
 }
 
 /** Reads until the end, the bound, or the first event: a stream need not end. */
@@ -166,6 +184,7 @@ function readReply(response: IncomingMessage, done: (reply: Reply) => void): voi
       body,
       contentType,
       session: typeof session === 'string' ? session : undefined,
+      challenge: response.headers['www-authenticate'],
     });
     response.destroy();
   };

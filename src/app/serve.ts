@@ -12,7 +12,7 @@ import { healthReply, type Readiness } from '../admin/health.ts';
 import { oauthEndpoint } from '../admin/oauth-endpoints.ts';
 import { DISCOVERY_ELSEWHERE, DISCOVERY_HERE, isDiscoveryProbe, NO_DISCOVERY } from '../admin/well-known.ts';
 import type { Authenticated } from '../auth/authenticate.ts';
-import { outgoingCredential, requireCredential } from '../auth/credentials.ts';
+import { requireCredential } from '../auth/credentials.ts';
 import type { Sealer } from '../auth/seal.ts';
 import { nameOf } from '../auth/unlisted.ts';
 import { ProxyError } from '../errors.ts';
@@ -33,8 +33,9 @@ import { cameFromHere } from '../upstream/outbound.ts';
 import type { UpstreamPool } from '../upstream/pool.ts';
 import { admit, noteFailedLogin, type AdmitOptions } from './admit.ts';
 import { beginExchange, createRegistry, emptyEntry, type OpenExchanges } from './begin.ts';
-import type { MessagePath } from './messages.ts';
 import { choose, type Reconsider } from './choose.ts';
+import type { Credentials } from './credentials.ts';
+import type { MessagePath } from './messages.ts';
 import { metadataAt } from './login.ts';
 import { choosePath, findRoute, METHODS, type Path, type Route } from './routes.ts';
 import { serveLogin } from './serve-login.ts';
@@ -45,6 +46,7 @@ export interface ServeOptions extends AdmitOptions {
   readonly clock: Clock;
   readonly pool: UpstreamPool;
   readonly sealer: Sealer;
+  readonly credentials: Pick<Credentials, 'for'>;
   readonly messages: MessagePath;
   snapshot(): Snapshot;
   readiness(): Readiness;
@@ -188,7 +190,7 @@ function serveOne(exchange: Exchange, chosen: Chosen, here: { snapshot: Snapshot
   const remote: RemoteOptions = {
     server,
     upstream: pool.get(server),
-    credential: outgoingCredential(server.credential, clock),
+    credential: here.options.credentials.for(server),
     clock,
     onDiag: (level, message, data) => diag[level](message, data),
   };
@@ -227,6 +229,7 @@ function relayBytes(
     },
     {
       clock: here.options.clock,
+      credentialFor: (one) => here.options.credentials.for(one),
       sealer: here.options.sealer,
       pathPrefix: config.pathPrefix,
       bodyBytesMax: config.bodyBytesMax,

@@ -15,6 +15,7 @@ import type { CorsPolicy } from '../http/cors.ts';
 import type { Exchange } from '../http/exchange.ts';
 import type { GuardPolicy } from '../http/guard.ts';
 import type { Diag } from '../log/diag.ts';
+import type { PassingSecrets } from '../log/passing-secrets.ts';
 import { makeRedactor, type Redactor } from '../log/redact.ts';
 import type { Clock, Config, HttpServerConfig, RoleConfig } from '../model.ts';
 import { requestControl } from '../upstream/control.ts';
@@ -36,10 +37,12 @@ export interface SnapshotOptions {
   readonly clock: Clock;
   readonly diag: Diag;
   readonly facade: Facade;
+  readonly passingSecrets: PassingSecrets;
 }
 
 /** Derives what requests need. @param before the one in force */
-export function makeSnapshot(config: Config, { clock, diag, facade }: SnapshotOptions, before?: Snapshot): Snapshot {
+export function makeSnapshot(config: Config, options: SnapshotOptions, before?: Snapshot): Snapshot {
+  const { clock, diag, facade, passingSecrets } = options;
   const issuing = facade.issuing(config);
   const verifier =
     before !== undefined && verifiesSame(before.config, config)
@@ -74,7 +77,7 @@ export function makeSnapshot(config: Config, { clock, diag, facade }: SnapshotOp
       ...(config.publicUrl === undefined ? {} : { publicOrigin: new URL(config.publicUrl).origin }),
     },
     trustedProxies: makeTrustedProxies(config.trustedProxies),
-    redactor: makeRedactor(config.secrets),
+    redactor: makeRedactor(config.secrets, passingSecrets),
   });
 }
 

@@ -266,6 +266,13 @@ function mask(credential: Credential): string {
       return `Authorization: Basic ${credential.username}:****`;
     case 'hmac':
       return 'a signature (hmac)';
+    case 'oauth': {
+      const { clientId, refreshToken, tokenUrl, issuer } = credential.client;
+      const from = tokenUrl ?? issuer;
+      const where = from === undefined ? 'the authorization server that the server names' : new URL(from).origin;
+      const how = refreshToken === undefined ? 'client credentials' : 'a refresh token';
+      return `Authorization: Bearer **** (an access token of ${where}, by ${how} of the client ${clientId})`;
+    }
     case 'headers':
       return credential.headers.map(([name]) => `${name}: ****`).join(', ');
   }

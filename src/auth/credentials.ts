@@ -1,5 +1,6 @@
 /**
- * What goes out: the header fields that a credential stands for (RFC 6750 §2.1, RFC 7617 §2), and signatures.
+ * What goes out: the header fields that a credential stands for (RFC 6750 §2.1, RFC 7617 §2), signatures, and
+ * access tokens that are got at run time (`grants`).
  *
  * The only place, with the signer, where a Secret is revealed on its way to an upstream. Passthrough adds nothing: the
  * relay then leaves the client's own Authorization in place. Where each user brings their own, who has none gets an
@@ -7,11 +8,19 @@
  */
 import { randomUUID } from 'node:crypto';
 import { ProxyError } from '../errors.ts';
-import type { Clock, Credential, OutgoingCredential, Principal, ServerConfig } from '../model.ts';
+import type { Clock, Credential, HttpServerConfig, OutgoingCredential, Principal, ServerConfig } from '../model.ts';
+import type { Grants } from './grants.ts';
 import { signatureFields, signatureNames } from './signer.ts';
 
-/** What a credential adds to the requests to its server. */
-export function outgoingCredential(credential: Credential, clock: Pick<Clock, 'wallMs'>): OutgoingCredential {
+export interface CredentialMeans {
+  readonly clock: Pick<Clock, 'wallMs'>;
+  readonly grants: Pick<Grants, 'outgoing'>;
+}
+
+/** What the credential of a server adds to the requests to it. */
+export function outgoingCredential(server: HttpServerConfig, { clock, grants }: CredentialMeans): OutgoingCredential {
+  const { credential } = server;
+  if (credential.type === 'oauth') return grants.outgoing(server, credential.client);
   if (credential.type !== 'hmac') return { fields: () => credentialFields(credential), signature: undefined };
   return {
     fields: () => [],
@@ -23,7 +32,7 @@ export function outgoingCredential(credential: Credential, clock: Pick<Clock, 'w
 }
 
 /** Flat name-value list to add to an outbound request; the names replace the client's fields of that name. */
-export function credentialFields(credential: Exclude<Credential, { type: 'hmac' }>): string[] {
+export function credentialFields(credential: Exclude<Credential, { type: 'hmac' | 'oauth' }>): string[] {
   switch (credential.type) {
     case 'none':
     case 'passthrough':

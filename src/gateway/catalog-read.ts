@@ -209,7 +209,8 @@ function listError(outcome: Extract<McpOutcome, { kind: 'error' }>, where: strin
   if (code === 'UPSTREAM_NOT_READY' || code === 'UPSTREAM_UNREACHABLE' || code === 'UPSTREAM_CREDENTIAL') {
     return new ProxyError(code, outcome.message);
   }
-  if (code === 'UPSTREAM_TIMEOUT' || code === 'UPSTREAM_CLOSED') return new ProxyError(code, outcome.message);
+  if (code === 'UPSTREAM_TIMEOUT' || code === 'UPSTREAM_CLOSED' || code === 'ISSUER_UNREACHABLE')
+    return new ProxyError(code, outcome.message);
   const text = outcome.message.slice(0, QUOTED_CHARS_MAX);
   return new ProxyError('UPSTREAM_PROTOCOL', `${where}: error ${outcome.code}: ${text}`);
 }

@@ -9,20 +9,20 @@
  */
 import type { IncomingMessage } from 'node:http';
 
-import { outgoingCredential, requireCredential } from '../auth/credentials.ts';
+import { requireCredential } from '../auth/credentials.ts';
 import type { Sealer } from '../auth/seal.ts';
 import { ProxyError } from '../errors.ts';
 import { pumpBody, takeBody, type RequestBody } from '../http/body.ts';
 import { asProxyError, recordFailure, type Exchange } from '../http/exchange.ts';
 import { sendFailure, streamThrough, type StreamOptions } from '../http/reply.ts';
-import type { Clock, HttpServerConfig } from '../model.ts';
+import type { Clock, HttpServerConfig, OutgoingCredential } from '../model.ts';
 import { connectionTokens, HOP_BY_HOP, parseMediaType } from '../text/headers.ts';
 import { createEndpointRewriter } from '../text/sse-endpoint.ts';
 import { redirectError } from '../upstream/elsewhere.ts';
 import type { Attempt, Outbound, OutboundBody } from '../upstream/forward.ts';
-import { outboundFields, signing } from '../upstream/outbound.ts';
+import { outboundFields, withCredential } from '../upstream/outbound.ts';
 import type { HttpUpstream } from '../upstream/pool.ts';
-import { forwardWithRetry } from '../upstream/retry.ts';
+import { forwardRenewed } from '../upstream/renewal.ts';
 import { announceEndpoint, openEndpoint } from './legacy-endpoint.ts';
 import { observeRequest, observeResponse, type RequestObserver } from './observe.ts';
 
@@ -32,6 +32,7 @@ export interface RelayContext {
   readonly pathPrefix: string;
   readonly bodyBytesMax: number;
   readonly heartbeatMs: number;
+  readonly credentialFor: (server: HttpServerConfig) => OutgoingCredential;
   /** Keeps the content of a call for the log, or undefined when it is not logged. */
   readonly keepParams: ((body: Buffer) => unknown) | undefined;
   /** Answers the exchange after an error that nobody expected. */
@@ -141,7 +142,7 @@ class Relayed {
       if (reason === 'revoked') this.#fail(new ProxyError('AUTH_INVALID', 'the token was revoked'));
       if (reason === 'abort') this.#fail(new ProxyError('SHUTTING_DOWN', 'mcproxy is stopping'));
     };
-    this.#attempt = forwardWithRetry(target.upstream, this.#outbound(), {
+    this.#attempt = forwardRenewed(target.upstream, this.#outbound(), {
       clock: context.clock,
       timeouts: target.server.timeouts,
       retries: target.server.retries,
@@ -162,7 +163,7 @@ class Relayed {
     const { request, entry } = exchange;
     const { server, upstream } = target;
     const extra = server.headers.flatMap(([name, value]) => [name, value.reveal()]);
-    const credential = outgoingCredential(server.credential, context.clock);
+    const credential = context.credentialFor(server);
     const method = request.method ?? 'GET';
     const fields = outboundFields({
       rawHeaders: request.rawHeaders,
@@ -176,7 +177,7 @@ class Relayed {
       body: bodyFraming(body, method),
     });
     const outbound = { serverName: server.name, method, path, fields, body: this.#outboundBody() };
-    return { ...outbound, sign: signing(credential, outbound, upstream) };
+    return withCredential(credential, outbound, upstream);
   }
 
   #outboundBody(): OutboundBody {

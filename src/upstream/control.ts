@@ -38,7 +38,7 @@ export async function requestControl(asked: ControlRequest): Promise<ControlRepl
   if (url === undefined || !/^https?:$/.test(url.protocol) || url.username !== '' || url.password !== '') {
     throw failed(asked.url, 'it is no http:// or https:// URL');
   }
-  if (!asked.allowPrivate && url.protocol !== 'https:') throw failed(asked.url, 'it has to be https://');
+  if (!asked.allowPrivate && url.protocol !== 'https:') throw failed(asked.url, `it has to be https://${UNLESS}`);
   const host = url.hostname.replace(/^\[|\]$/g, '');
   if (!asked.allowPrivate && isIP(host) !== 0 && isPrivate(host)) throw failed(asked.url, PRIVATE);
   // Loaded when it is needed: TLS costs about 5 MB.
@@ -46,7 +46,8 @@ export async function requestControl(asked: ControlRequest): Promise<ControlRepl
   return exchange(asked, (options) => request(url, options));
 }
 
-const PRIVATE = 'its address is not on the public internet';
+const UNLESS = ' where "allow_private: true" is not set';
+const PRIVATE = `its address is not on the public internet, as it has to be${UNLESS}`;
 
 function exchange(asked: ControlRequest, open: (options: RequestOptions) => ClientRequest): Promise<ControlReply> {
   const { body, fields = [], allowPrivate, msMax = CONTROL_MS_MAX } = asked;

@@ -35,6 +35,15 @@ export interface Outbound {
   readonly body: OutboundBody;
   /** Fields made for each attempt anew, such as a signature with its time. A ProxyError fails the attempt. */
   readonly sign?: (() => readonly string[]) | undefined;
+  /** What `sign` gives has to be got before an attempt, and may be got anew after a 401. */
+  readonly renewal?: AttemptRenewal | undefined;
+}
+
+export interface AttemptRenewal {
+  /** Undefined when it is there. Rejects with a ProxyError. */
+  prepare(): Promise<void> | undefined;
+  /** Of the last attempt. True: another attempt makes sense. */
+  rejected(challenge: string | undefined): boolean;
 }
 
 export interface AttemptOptions {

@@ -14,9 +14,9 @@ import type { JsonObject } from '../mcp/waist.ts';
 import { parseMediaType, parseTraceparent } from '../text/headers.ts';
 import { redirectError } from './elsewhere.ts';
 import type { Attempt, Outbound } from './forward.ts';
-import { outboundFields, signing } from './outbound.ts';
+import { outboundFields, withCredential } from './outbound.ts';
 import type { HttpUpstream } from './pool.ts';
-import { forwardWithRetry } from './retry.ts';
+import { forwardRenewed } from './renewal.ts';
 
 export interface RemoteOptions {
   readonly server: HttpServerConfig;
@@ -78,32 +78,28 @@ export function askHttp(options: RemoteOptions, ask: HttpAsk): HttpExchange {
   let current: Attempt | undefined;
   const answer = new Promise<HttpAnswer>((resolve, reject) => {
     rejectAnswer = reject;
-    const attempt = forwardWithRetry(
-      upstream,
-      { ...outbound, sign: signing(options.credential, outbound, upstream) },
-      {
-        clock,
-        timeouts: {
-          connectMs,
-          firstByteMs: Math.min(firstByteMs, ask.headMsMax ?? firstByteMs),
-          idleMs: ask.endless === true ? 0 : idleMs,
-        },
-        retries: server.retries,
-        readOnly: false,
-        onAttempt: () => ask.onAttempt?.(),
-        onHead(head) {
-          const mediaType = parseMediaType(head.headers['content-type'] ?? '')?.type ?? '';
-          const found = { head, status: head.statusCode ?? 0, mediaType, abort: () => attempt.abort() };
-          // Until somebody reads it, an error of the answer must not be thrown at the process.
-          head.on('error', () => undefined);
-          const refused = refusal(options, found);
-          if (refused === undefined) return resolve(found);
-          attempt.abort();
-          reject(refused);
-        },
-        onFailure: (error) => reject(error.spec.retry === 'always' ? asNotProcessed(error) : error),
+    const attempt = forwardRenewed(upstream, withCredential(options.credential, outbound, upstream), {
+      clock,
+      timeouts: {
+        connectMs,
+        firstByteMs: Math.min(firstByteMs, ask.headMsMax ?? firstByteMs),
+        idleMs: ask.endless === true ? 0 : idleMs,
       },
-    );
+      retries: server.retries,
+      readOnly: false,
+      onAttempt: () => ask.onAttempt?.(),
+      onHead(head) {
+        const mediaType = parseMediaType(head.headers['content-type'] ?? '')?.type ?? '';
+        const found = { head, status: head.statusCode ?? 0, mediaType, abort: () => attempt.abort() };
+        // Until somebody reads it, an error of the answer must not be thrown at the process.
+        head.on('error', () => undefined);
+        const refused = refusal(options, found);
+        if (refused === undefined) return resolve(found);
+        attempt.abort();
+        reject(refused);
+      },
+      onFailure: (error) => reject(error.spec.retry === 'always' ? asNotProcessed(error) : error),
+    });
     current = attempt;
   });
   return {

@@ -18,8 +18,8 @@ import type { PeerState } from './supervisor.ts';
 
 export interface PeerOptions {
   readonly pool: UpstreamPool;
-  /** Flat fields, asked for with each request to a remote server. */
-  readonly credential: OutgoingCredential;
+  /** What goes out to a remote server. */
+  readonly credentialFor: (server: HttpServerConfig) => OutgoingCredential;
   /** What commands may inherit a few harmless variables from. */
   readonly ambientEnv: Readonly<Record<string, string | undefined>>;
   /** How long a command has to leave; the default is that of `child`. */
@@ -43,6 +43,7 @@ const healths = new WeakMap<HttpUpstream, ReplicaHealth>();
 function remoteReplicas(server: HttpServerConfig, options: PeerOptions): ReplicaSpec[] {
   const { pool, clock, onDiag } = options;
   const urls = [server.url, ...server.otherUrls];
+  const credential = options.credentialFor(server);
   return urls.map((url, at) => {
     const upstream = pool.get(server, url);
     const health = healths.get(upstream) ?? createReplicaHealth(clock);
@@ -51,7 +52,7 @@ function remoteReplicas(server: HttpServerConfig, options: PeerOptions): Replica
     const remote: RemoteOptions = {
       server: one,
       upstream,
-      credential: options.credential,
+      credential,
       clock,
       onDiag,
     };

@@ -103,16 +103,16 @@ export function outboundFields(options: OutboundFields): string[] {
   return fields;
 }
 
-/** How each attempt of a request is signed; undefined where nothing is. @param outbound complete but for that */
-export function signing(
-  { signature }: OutgoingCredential,
+/** The request with what its credential does to each attempt. @param outbound complete but for that */
+export function withCredential(
+  { signature, renewal }: OutgoingCredential,
   outbound: Outbound,
   upstream: HttpUpstream,
-): (() => readonly string[]) | undefined {
-  if (signature === undefined) return undefined;
+): Outbound {
+  if (signature === undefined) return outbound;
   const { method, fields, body } = outbound;
   const cut = outbound.path.indexOf('?');
-  return () =>
+  const sign = (): readonly string[] =>
     signature.sign({
       method,
       path: cut === -1 ? outbound.path : outbound.path.slice(0, cut),
@@ -122,6 +122,16 @@ export function signing(
       body: body.kind === 'whole' ? body.bytes : undefined,
       header: (name) => findField(fields, name),
     });
+  if (renewal === undefined) return { ...outbound, sign };
+  let sent: readonly string[] = [];
+  return {
+    ...outbound,
+    sign: () => (sent = sign()),
+    renewal: {
+      prepare: () => renewal.prepare(),
+      rejected: (challenge) => renewal.rejected(sent, challenge),
+    },
+  };
 }
 
 function findField(fields: readonly string[], name: string): string | undefined {

@@ -38,7 +38,7 @@ export function verdictOfStart({ code }: ProxyError): Verdict | undefined {
 /** Whether another replica may be asked the same. A credential is the same everywhere. */
 export function isMovable(outcome: McpOutcome, method: string): boolean {
   const code = codeOf(outcome);
-  if (code === undefined || code === 'UPSTREAM_CREDENTIAL') return false;
+  if (code === undefined || code === 'UPSTREAM_CREDENTIAL' || code === 'ISSUER_UNREACHABLE') return false;
   if (isNotProcessed(outcome)) return true;
   return isReadOnlyMethod(method) && (code === 'UPSTREAM_CLOSED' || code === 'UPSTREAM_PROTOCOL');
 }

@@ -73,6 +73,7 @@ async function startIn(place: Place): Promise<App> {
     clock: { wallMs: place.now, monotonicMs, random: () => 0 },
     startId: 'fuzz',
     stateKey: Buffer.alloc(32),
+    stateDirectory: undefined,
     ambientEnv: {},
     load,
     onLostEntries: (lines) => assert.fail(lines),

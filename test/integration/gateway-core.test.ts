@@ -47,7 +47,7 @@ async function open(t: TestContext, config: Config): Promise<{ gateway: Gateway;
     onDiag,
     openPeer(server) {
       if (server.kind === 'stdio') return openStdioPeer({ server, ambientEnv: process.env, clock: CLOCK, onDiag });
-      const credential = outgoingCredential(server.credential, CLOCK);
+      const credential = outgoingCredential(server, { clock: CLOCK, grants: { outgoing: () => assert.fail() } });
       return openRemotePeer({ server, upstream: pool.get(server), credential, clock: CLOCK, onDiag });
     },
   });

@@ -38,7 +38,7 @@ async function startWorld(t: TestContext, names: readonly string[] = ['a', 'b', 
   const open = (): ReplicaPeer => {
     const options = {
       pool,
-      credential: { fields: () => [], signature: undefined },
+      credentialFor: () => ({ fields: () => [], signature: undefined }),
       ambientEnv: {},
       clock,
       onDiag: () => undefined,
@@ -222,7 +222,7 @@ function openCommand(cleanup: Cleanup, replicas: number): ReplicaPeer {
   const server = stdioServer('tells-who.mjs', { name: 'files', replicas, era: 'legacy' });
   const options = {
     pool: createUpstreamPool(),
-    credential: { fields: () => [], signature: undefined },
+    credentialFor: () => ({ fields: () => [], signature: undefined }),
     ambientEnv: process.env,
     clock: CLOCK,
     onDiag: () => undefined,

@@ -3,6 +3,9 @@ import { test } from 'node:test';
 import { outgoingCredential } from '../../src/auth/credentials.ts';
 import type { Credential } from '../../src/model.ts';
 import { makeSecret } from '../../src/text/secret.ts';
+import { httpServer } from '../support/scripted-peer.ts';
+
+const MEANS = { clock: { wallMs: () => 0 }, grants: { outgoing: () => assert.fail() } };
 
 const cases: { name: string; credential: Credential; fields: string[] }[] = [
   { name: 'none', credential: { type: 'none' }, fields: [] },
@@ -38,5 +41,5 @@ const cases: { name: string; credential: Credential; fields: string[] }[] = [
 ];
 for (const { name, credential, fields } of cases) {
   test(`the credential ${name} becomes its fields`, () =>
-    assert.deepEqual(outgoingCredential(credential, { wallMs: () => 0 }).fields(), fields));
+    assert.deepEqual(outgoingCredential(httpServer('up', { credential }), MEANS).fields(), fields));
 }

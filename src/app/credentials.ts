@@ -1,0 +1,93 @@
+/**
+ * The credentials that go out, as the app holds them: those of the files, and access tokens that are got with them.
+ *
+ * Here the doors meet that may not know each other: OAuth clients (auth), their requests and the servers' challenges
+ * (upstream), the files that keep tokens, and the redaction of the logs.
+ */
+import { outgoingCredential } from '../auth/credentials.ts';
+import { createGrants } from '../auth/grants.ts';
+import { OAUTH_CLOSE_MS_MAX } from '../limits.ts';
+import type { Diag } from '../log/diag.ts';
+import { holdPassingSecrets, type PassingSecrets } from '../log/passing-secrets.ts';
+import type { Clock, Config, HttpServerConfig, OutgoingCredential } from '../model.ts';
+import { askChallenge } from '../upstream/challenge.ts';
+import { requestControl } from '../upstream/control.ts';
+import type { UpstreamPool } from '../upstream/pool.ts';
+import { settlesWithin } from '../upstream/settles-within.ts';
+import { httpServers } from './snapshot.ts';
+import { openTokenFiles } from './token-files.ts';
+
+export interface CredentialsOptions {
+  readonly clock: Clock;
+  readonly diag: Pick<Diag, 'info' | 'warn'>;
+  readonly pool: UpstreamPool;
+  /** Where tokens are kept for a restart; undefined: nowhere. */
+  readonly stateDirectory: string | undefined;
+  /** Which configuration this is, the same after a restart: files of it that are not needed may be removed. */
+  readonly owner?: string | undefined;
+}
+
+export interface Credentials {
+  readonly passingSecrets: PassingSecrets;
+  for(server: HttpServerConfig): OutgoingCredential;
+  /** Goes by this configuration from now on. */
+  apply(config: Config): void;
+  /** Waits a moment for a token that is on its way, so that it is kept. */
+  close(): Promise<void>;
+}
+
+export function openCredentials(options: CredentialsOptions): Credentials {
+  const { clock, diag, pool, stateDirectory, owner } = options;
+  const passingSecrets = holdPassingSecrets();
+  const onDiag = (level: 'info' | 'warn', message: string, data: Readonly<Record<string, unknown>>): void =>
+    diag[level](message, data);
+  const files = openTokenFiles({
+    directory: stateDirectory,
+    owner: owner ?? '',
+    nowMs: () => clock.wallMs(),
+    onTrouble: (message, data) => diag.warn(message, data),
+  });
+  let current: Config | undefined;
+  const grants = createGrants({
+    clock,
+    ask: requestControl,
+    challenge: (server) => askChallenge(server, pool.get(server)),
+    storeOf: (name) => files.storeOf(name),
+    hide: (text) => passingSecrets.hide(text),
+    labelOf: (server) => labelOf(server, current),
+    onDiag,
+  });
+  let isWarned = false;
+  let wanted: ReadonlySet<string> = new Set(); // Bounded by configuration.
+  let pruning: Promise<void> = Promise.resolve();
+  return {
+    passingSecrets,
+    for: (server) => outgoingCredential(server, { clock, grants }),
+    apply(config) {
+      current = config;
+      wanted = grants.retain(httpServers(config));
+      if (owner !== undefined) pruning = pruning.then(() => files.prune(wanted));
+      if (stateDirectory !== undefined || isWarned || !hasRefreshToken(config)) return;
+      isWarned = true;
+      diag.warn('refresh tokens that are replaced are lost with this process', {
+        reason: 'there is no state directory (STATE_DIRECTORY, XDG_STATE_HOME)',
+      });
+    },
+    close: async () => void (await settlesWithin(grants.idle(), OAUTH_CLOSE_MS_MAX)),
+  };
+}
+
+/** Who it is about: one user, where the credential is theirs alone. */
+function labelOf(server: HttpServerConfig, config: Config | undefined): string {
+  if (server.credentialFrom !== 'user') return `server ${server.name}`;
+  const owners = config?.principals.filter(({ servers }) => servers.get(server.name) === server) ?? [];
+  const [only] = owners;
+  return only === undefined || owners.length > 1 ? `server ${server.name}` : `server ${server.name} of user ${only.id}`;
+}
+
+function hasRefreshToken(config: Config): boolean {
+  for (const { credential } of httpServers(config)) {
+    if (credential.type === 'oauth' && credential.client.refreshToken !== undefined) return true;
+  }
+  return false;
+}

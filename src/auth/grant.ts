@@ -1,0 +1,266 @@
+/**
+ * One configured OAuth client: its access token as it is now, got when it is first needed and replaced before it ends.
+ *
+ * However many requests need a token, one is asked for; each waits at most `OAUTH_WAIT_MS_MAX`. After a failure requests
+ * fail at once until a growing pause is over, so that nobody hammers an authorization server; a token that is still good
+ * serves on meanwhile. A token that the server refuses is dropped, once: if the next one is refused too, the server
+ * refuses us and not the token. What is got is kept before it is used, because a refresh token that was replaced is good
+ * no more. Another process with the same client and state directory may have been faster; its tokens are taken over.
+ * Source: RFC 6749 §4.4, §6 and §10.4.
+ */
+import { ProxyError } from '../errors.ts';
+import { OAUTH_METADATA_MS_MAX, OAUTH_REJECTED_MS_MIN, OAUTH_WAIT_MS_MAX } from '../limits.ts';
+import type { Clock, CredentialRenewal, OAuthClient } from '../model.ts';
+import { parseBearerChallenge } from '../text/challenge.ts';
+import type { AskIssuer } from './issuer-metadata.ts';
+import { createPauses, type Pauses } from './issuer-wait.ts';
+import { findTokenEndpoint, type TokenEndpoint } from './token-endpoint.ts';
+import { holdKept, holdToken, type HeldToken } from './token-life.ts';
+import { requestToken, type TokenAnswer } from './token-request.ts';
+
+/** What outlives the process. */
+export interface KeptTokens {
+  /** Of everything that is configured; with another one the access token is not used. */
+  readonly digest: string;
+  readonly issuer: string | undefined;
+  readonly accessToken: string;
+  readonly lifeMs: number;
+  /** Wall time. */
+  readonly expiresMs: number;
+  readonly refreshToken: string | undefined;
+}
+
+/** Never rejects: what cannot be kept lives as long as the process. */
+export interface TokenStore {
+  read(): Promise<KeptTokens | undefined>;
+  write(tokens: KeptTokens): Promise<void>;
+}
+
+export interface GrantOptions {
+  /** For messages: `server up`, `server up of user alice`. */
+  readonly label: string;
+  readonly client: OAuthClient;
+  readonly serverUrl: string;
+  readonly digest: string;
+  readonly clock: Pick<Clock, 'wallMs' | 'monotonicMs'>;
+  readonly store: TokenStore;
+  readonly ask: AskIssuer;
+  /** The `WWW-Authenticate` field of the server when it is asked without a credential. */
+  challenge(): Promise<string | undefined>;
+  /** Keeps a text out of everything that is written, until the returned function is called. */
+  readonly hide: (text: string) => () => void;
+  readonly onDiag: (level: 'info' | 'warn', message: string, data: Readonly<Record<string, unknown>>) => void;
+}
+
+export interface Grant extends CredentialRenewal {
+  /** What goes out now; flat. @throws {ProxyError} UPSTREAM_CREDENTIAL before anything was got */
+  fields(): readonly string[];
+  /** Resolves when nothing is being asked. */
+  idle(): Promise<void>;
+  /** It is not configured any more: nothing of it has to be hidden from now on. */
+  forget(): void;
+}
+
+export function createGrant(options: GrantOptions): Grant {
+  return new TokenGrant(options);
+}
+
+class TokenGrant implements Grant {
+  readonly #options: GrantOptions;
+  #held: HeldToken | undefined;
+  /** As they were kept last, also where there is nothing to keep them in. */
+  #kept: KeptTokens | undefined;
+  /** What goes out, as a list that is compared by identity. */
+  #fields: readonly string[] | undefined;
+  /** The last one was refused by the server. */
+  #isRefused = false;
+  /** The last one that was used, whose end is known here better than wall time tells it. */
+  #last: string | undefined;
+  #running: { readonly work: Promise<void>; readonly bounded: Promise<void> } | undefined;
+  #endpoint: { readonly found: TokenEndpoint; readonly untilMs: number } | undefined;
+  /** Of the last 401. */
+  #challenge: string | undefined;
+  readonly #pauses: Pauses;
+  /** The last one, for those who come in the pause after it. */
+  #failure: ProxyError | undefined;
+  /** Of the tokens before, and of those now. */
+  #unhide: readonly [old: readonly (() => void)[], now: readonly (() => void)[]] = [[], []];
+
+  constructor(options: GrantOptions) {
+    this.#options = options;
+    this.#pauses = createPauses(() => options.clock.monotonicMs());
+  }
+
+  fields(): readonly string[] {
+    if (this.#fields !== undefined) return this.#fields;
+    throw new ProxyError('UPSTREAM_CREDENTIAL', `there is no access token for ${this.#options.label} yet`);
+  }
+
+  prepare(): Promise<void> | undefined {
+    const nowMs = this.#options.clock.monotonicMs();
+    if (this.#held === undefined || nowMs >= this.#held.endMs) return this.#renew();
+    if (nowMs >= this.#held.renewMs) this.#renew().catch(() => undefined); // told where it failed
+    return undefined;
+  }
+
+  rejected(sent: readonly string[], challenge: string | undefined): boolean {
+    const held = this.#held;
+    // Another request was refused first, and there is a new one already or will be.
+    if (held === undefined || sent !== this.#fields) return true;
+    if (held.isSecondTry && this.#options.clock.monotonicMs() - held.gotMs < OAUTH_REJECTED_MS_MIN) return false;
+    const [now, before] = [challenge, this.#challenge].map(parseBearerChallenge);
+    if (now?.resourceMetadata !== before?.resourceMetadata || now?.scope !== before?.scope) this.#endpoint = undefined;
+    this.#challenge = challenge ?? this.#challenge;
+    this.#isRefused = true;
+    this.#held = undefined;
+    return true;
+  }
+
+  async idle(): Promise<void> {
+    await this.#running?.work.catch(() => undefined);
+  }
+
+  forget(): void {
+    for (const unhide of this.#unhide.flat()) unhide();
+    this.#unhide = [[], []];
+  }
+
+  #renew(): Promise<void> {
+    if (this.#running !== undefined) return this.#running.bounded;
+    const leftMs = this.#pauses.leftMs();
+    if (this.#failure !== undefined && leftMs > 0) return Promise.reject(withRetryAfter(this.#failure, leftMs));
+    const work = this.#get().finally(() => {
+      this.#running = undefined;
+    });
+    const bounded = withinTime(work, this.#options.label);
+    this.#running = { work, bounded };
+    // Maybe nobody waits; each failure is told in the diagnostic log.
+    bounded.catch(() => undefined);
+    return bounded;
+  }
+
+  async #get(): Promise<void> {
+    const { label, onDiag } = this.#options;
+    try {
+      await this.#take();
+    } catch (thrown) {
+      const error = asFailure(label, thrown);
+      this.#failure = error;
+      if (this.#pauses.failed(error))
+        onDiag('warn', 'an access token cannot be got', { reason: error.message, cause: error.cause });
+      // Where tokens come from may be what has changed.
+      this.#endpoint = undefined;
+      throw error;
+    }
+    if (this.#pauses.answered()) onDiag('info', 'access tokens can be got again', { for: label });
+    this.#failure = undefined;
+  }
+
+  /** Takes over what is kept and still good, or asks for something new. */
+  async #take(): Promise<void> {
+    const { client, store } = this.#options;
+    this.#kept = (await store.read()) ?? this.#kept;
+    if (this.#adopt()) return;
+    const endpoint = await this.#findEndpoint();
+    if (client.refreshToken === undefined) return this.#keep(await this.#request(endpoint, undefined), endpoint);
+    const first = this.#kept?.refreshToken ?? client.refreshToken.reveal();
+    try {
+      return await this.#keep(await this.#request(endpoint, first), endpoint, first);
+    } catch (error) {
+      if (!(error instanceof ProxyError) || error.data?.['oauth_error'] !== 'invalid_grant') throw error;
+      // Another process may have used it a moment ago; or what was kept is older than what is configured.
+      this.#kept = (await store.read()) ?? this.#kept;
+      if (this.#adopt()) return;
+      const others = [this.#kept?.refreshToken, client.refreshToken.reveal()];
+      const other = others.find((token) => token !== undefined && token !== first);
+      if (other === undefined) throw error;
+      return this.#keep(await this.#request(endpoint, other), endpoint, other);
+    }
+  }
+
+  #adopt(): boolean {
+    const { clock, digest } = this.#options;
+    const kept = this.#kept;
+    if (kept === undefined || kept.digest !== digest || kept.accessToken === this.#last) return false;
+    const held = holdKept(kept, { clock, isSecondTry: this.#isRefused });
+    if (held === undefined) return false;
+    this.#use(held, kept);
+    return true;
+  }
+
+  async #findEndpoint(): Promise<TokenEndpoint> {
+    const { client, serverUrl, clock, ask } = this.#options;
+    if (this.#endpoint !== undefined && clock.monotonicMs() < this.#endpoint.untilMs) return this.#endpoint.found;
+    const found = await findTokenEndpoint({
+      client,
+      serverUrl,
+      ask,
+      clock,
+      knownIssuer: this.#kept?.issuer,
+      challenge: async () => (this.#challenge ??= await this.#options.challenge()),
+    });
+    this.#endpoint = { found, untilMs: clock.monotonicMs() + OAUTH_METADATA_MS_MAX };
+    return found;
+  }
+
+  #request(endpoint: TokenEndpoint, refreshToken: string | undefined): Promise<TokenAnswer> {
+    const { client, ask } = this.#options;
+    return requestToken(client, endpoint, { refreshToken, ask });
+  }
+
+  async #keep(answer: TokenAnswer, { issuer }: TokenEndpoint, sent?: string): Promise<void> {
+    const { clock, digest, store } = this.#options;
+    const { accessToken, lifeMs } = answer;
+    const held = holdToken(accessToken, lifeMs, { clock, isSecondTry: this.#isRefused });
+    const refreshToken = answer.refreshToken ?? sent;
+    const kept = { digest, issuer, accessToken, lifeMs, expiresMs: clock.wallMs() + lifeMs, refreshToken };
+    this.#kept = kept;
+    await store.write(kept);
+    this.#use(held, kept);
+  }
+
+  #use(held: HeldToken, kept: KeptTokens): void {
+    this.#hide(kept);
+    this.#held = held;
+    this.#fields = ['Authorization', `Bearer ${held.accessToken}`];
+    this.#last = held.accessToken;
+    this.#isRefused = false;
+  }
+
+  /** Those before stay hidden for one turn: requests with them are on their way. */
+  #hide({ accessToken, refreshToken }: KeptTokens): void {
+    const { hide } = this.#options;
+    const [old, now] = this.#unhide;
+    for (const unhide of old) unhide();
+    this.#unhide = [now, [accessToken, ...(refreshToken === undefined ? [] : [refreshToken])].map(hide)];
+  }
+}
+
+/** The work goes on when the time is up. */
+async function withinTime(work: Promise<void>, label: string): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    const text = `no access token for ${label}: the authorization server takes too long`;
+    timer = setTimeout(
+      () => reject(new ProxyError('ISSUER_UNREACHABLE', text, { data: { notProcessed: true } })),
+      OAUTH_WAIT_MS_MAX,
+    );
+  });
+  try {
+    await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function asFailure(label: string, thrown: unknown): ProxyError {
+  const data = { notProcessed: true };
+  if (!(thrown instanceof ProxyError)) return new ProxyError('INTERNAL', 'internal error', { cause: thrown, data });
+  const { code, message, cause } = thrown;
+  return new ProxyError(code, `no access token for ${label}: ${message}`, { cause, data: { ...thrown.data, ...data } });
+}
+
+function withRetryAfter({ code, message, data, cause }: ProxyError, leftMs: number): ProxyError {
+  const headers = { 'retry-after': String(Math.ceil(leftMs / 1_000)) };
+  return new ProxyError(code, message, { cause, headers, ...(data === undefined ? {} : { data }) });
+}

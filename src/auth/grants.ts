@@ -1,0 +1,105 @@
+/**
+ * The OAuth clients of a configuration: one grant for each, whoever uses it, over changes of the configuration.
+ *
+ * The same client at the same server is the same grant, so that many users of a shared one have one token, and a reload
+ * that changes nothing about it keeps it. Files are named by a digest of what a refresh token belongs to: a new secret or
+ * other scopes go on with it, another client or refresh token starts afresh.
+ */
+import { createHash } from 'node:crypto';
+import type { HttpServerConfig, OAuthClient, OutgoingCredential } from '../model.ts';
+import { createGrant, type Grant, type GrantOptions, type TokenStore } from './grant.ts';
+
+export interface GrantsOptions extends Pick<GrantOptions, 'clock' | 'ask' | 'hide' | 'onDiag'> {
+  labelOf(server: HttpServerConfig): string;
+  /** @param name of hexadecimal digits, which says nothing of what is kept under it */
+  storeOf(name: string): TokenStore;
+  challenge(server: HttpServerConfig): Promise<string | undefined>;
+}
+
+export interface Grants {
+  /** What goes out to a server that has an OAuth client. */
+  outgoing(server: HttpServerConfig, client: OAuthClient): OutgoingCredential;
+  /** Forgets the grants of all others. @returns the names of what is kept for these */
+  retain(servers: Iterable<HttpServerConfig>): ReadonlySet<string>;
+  /** Resolves when no token is on its way. */
+  idle(): Promise<void>;
+}
+
+const NAMES = ['authorization'] as const;
+
+export function createGrants(options: GrantsOptions): Grants {
+  // Bounded by configuration: one for each client in it, and those of the one before it.
+  const grants = new Map<string, Grant>();
+  const found = new WeakMap<HttpServerConfig, Grant>();
+  /** As it is in force, by its digest: what is no part of that may have changed. Bounded by configuration. */
+  let servers: ReadonlyMap<string, HttpServerConfig> = new Map();
+  let leaving: Grant[] = [];
+
+  const find = (server: HttpServerConfig, client: OAuthClient): Grant => {
+    const known = found.get(server);
+    if (known !== undefined) return known;
+    const digest = digestOf(server, client);
+    const grant = grants.get(digest) ?? open(server, client, digest);
+    grants.set(digest, grant);
+    found.set(server, grant);
+    return grant;
+  };
+  const open = (server: HttpServerConfig, client: OAuthClient, digest: string): Grant => {
+    const { clock, ask, hide, onDiag } = options;
+    return createGrant({
+      label: options.labelOf(server),
+      client,
+      serverUrl: server.url,
+      digest,
+      clock,
+      store: options.storeOf(nameOf(server, client)),
+      ask,
+      challenge: () => options.challenge(servers.get(digest) ?? server),
+      hide,
+      onDiag,
+    });
+  };
+  return {
+    outgoing(server, client) {
+      const grant = find(server, client);
+      return { fields: () => [], signature: { names: NAMES, sign: () => grant.fields() }, renewal: grant };
+    },
+    retain(wanted) {
+      const now = new Map<string, HttpServerConfig>(); // Bounded by configuration.
+      const names = new Set<string>(); // Bounded by configuration.
+      for (const server of wanted) {
+        const { credential } = server;
+        if (credential.type !== 'oauth') continue;
+        now.set(digestOf(server, credential.client), server);
+        names.add(nameOf(server, credential.client));
+      }
+      // Requests with their tokens may still be on their way: they are hidden until the next change.
+      for (const grant of leaving) grant.forget();
+      leaving = [];
+      servers = now;
+      for (const [digest, grant] of grants) {
+        if (now.has(digest)) continue;
+        grants.delete(digest);
+        leaving.push(grant);
+      }
+      return names;
+    },
+    async idle() {
+      await Promise.all([...grants.values(), ...leaving].map((grant) => grant.idle()));
+    },
+  };
+}
+
+function nameOf({ name }: HttpServerConfig, client: OAuthClient): string {
+  const { clientId, refreshToken, tokenUrl, issuer, resource } = client;
+  return hash([name, clientId, refreshToken?.reveal(), tokenUrl, issuer, resource]).slice(0, 32);
+}
+
+function digestOf(server: HttpServerConfig, client: OAuthClient): string {
+  const { clientSecret, scopes, clientAuth, allowPrivate } = client;
+  return hash([nameOf(server, client), server.url, clientSecret?.reveal(), scopes, clientAuth, allowPrivate]);
+}
+
+function hash(parts: readonly unknown[]): string {
+  return createHash('sha256').update(JSON.stringify(parts)).digest('hex');
+}
