@@ -48,12 +48,32 @@ function startRefusing(t: TestContext): Promise<RecordingUpstream> {
   });
 }
 
+/** Gives tokens that nobody configured, and refuses one client with everything it was sent. */
+function startIssuer(t: TestContext): Promise<RecordingUpstream> {
+  return startUpstream(t, {
+    answer({ request: { text }, response }) {
+      const form = new URLSearchParams(text());
+      const client = form.get('client_id') ?? '';
+      const refused = client === 'refused';
+      const tokens = {
+        access_token: mark(`access-${client}`),
+        token_type: 'Bearer',
+        expires_in: 600,
+        refresh_token: mark(`rotated-${client}`),
+      };
+      const refusal = { error: mark('code'), error_description: text() };
+      response.writeHead(refused ? 400 : 200, { 'content-type': 'application/json' });
+      response.end(JSON.stringify(refused ? refusal : tokens));
+    },
+  });
+}
+
 const ENV = {
   SECRET_IN_ENV: mark('variable'),
   MCPROXY_TEST_CRASH: mark('crash'),
 };
 
-function settings(urls: { up: string; refusing: string }): string {
+function settings(urls: { up: string; refusing: string; issuer: string }): string {
   const node = JSON.stringify(process.execPath);
   const args = JSON.stringify([PEER, '--token', mark('argument')]);
   return `listen: 127.0.0.1:0
@@ -68,9 +88,18 @@ servers:
   refused: { url: "${urls.refusing}/mcp?token=${mark('refused-query')}", token: ${mark('refused')} }
   gone: { url: "http://127.0.0.1:1/mcp?sig=${mark('gone-query')}", token: ${mark('gone')} }
   tls: { url: "https://127.0.0.1:1/mcp?key=${mark('tls-query')}", token: ${mark('tls')}, ca_file: none.pem }
+  client: { url: "${urls.up}/mcp", auth: ${clientOf(urls.issuer, 'client')} }
+  clientrefused: { url: "${urls.refusing}/mcp", auth: ${clientOf(urls.issuer, 'again')} }
+  clientless: { url: "${urls.up}/mcp", auth: ${clientOf(urls.issuer, 'refused')} }
   careless: { command: ${node}, args: ${args}, env: { KEY: ${mark('environment')}, OTHER_TOKEN: "file:secrets/env" } }
   missing: { command: ./no-such-program, env: { KEY: ${mark('missing')} } }
 `.replace(', ca_file: none.pem', '');
+}
+
+function clientOf(issuer: string, name: string): string {
+  const secrets = `client_secret: ${mark(`secret-${name}`)}, refresh_token: ${mark(`refresh-${name}`)}`;
+  const where = `token_url: "${issuer}/token?key=${mark('token-query')}", client_auth: post, allow_private: true`;
+  return `{ type: oauth, client_id: ${name}, ${secrets}, ${where} }`;
 }
 
 const TOKENS = `users:
@@ -79,13 +108,13 @@ const TOKENS = `users:
 `;
 
 async function makePlace(t: TestContext): Promise<string> {
-  const [up, refusing] = await Promise.all([startUpstream(t), startRefusing(t)]);
+  const [up, refusing, issuer] = await Promise.all([startUpstream(t), startRefusing(t), startIssuer(t)]);
   const dir = makeTempDir(t);
   const names = ['up', 'env', 'alice', 'bob'].map((name) => [`secrets/${name}`, `${mark(`file-${name}`)}\n`]);
   writeFiles(dir, {
     ...(Object.fromEntries(names) as Record<string, string>),
     'credentials/header': mark('credential'),
-    'mcproxy.yml': settings({ up: up.url, refusing: refusing.url }),
+    'mcproxy.yml': settings({ up: up.url, refusing: refusing.url, issuer: issuer.url }),
     'tokens.yml': TOKENS,
     // An exception that nobody caught, whose text holds a secret, on a signal.
     'crashes.mjs': `process.on('SIGUSR2', () => { throw new Error('it broke with ' + process.env.SECRET_IN_ENV); });`,
@@ -111,7 +140,9 @@ async function exercise(app: RunningApp, { add }: Collected): Promise<void> {
     assert.match(answer.text(), /KEY.*\[redacted\]/, method);
     add(`a careless ${method}`, answer.text());
   }
-  const servers = ['up', 'variable', 'basic', 'header', 'refused', 'gone', 'tls', 'careless', 'missing'];
+  const clients = ['client', 'clientrefused', 'clientless'];
+  const own = ['up', 'variable', 'basic', 'header', 'refused', 'gone', 'tls', 'careless', 'missing'];
+  const servers = [...own, ...clients];
   const paths = ['/mcp', ...servers.map((server) => `/${server}/mcp`)];
   const tokens = [mark('alice'), mark('file-bob'), mark('unknown'), `${mark('alice')}x`];
   const initialize = {
@@ -123,7 +154,16 @@ async function exercise(app: RunningApp, { add }: Collected): Promise<void> {
     ['initialize', initialize],
     ['tools/list', {}],
     ['prompts/list', {}],
-    ['tools/call', { name: 'crash', arguments: { token: mark('alice'), text: `it is ${mark('file-up')}` } }],
+    [
+      'tools/call',
+      {
+        name: 'crash',
+        arguments: {
+          token: mark('alice'),
+          text: `it is ${mark('file-up')}, ${mark('access-client')}, ${mark('rotated-client')}`,
+        },
+      },
+    ],
     ['tools/call', { name: 'careless__crash', arguments: { list: [mark('environment')] } }],
     ['tools/call', { name: mark('environment'), arguments: {} }],
   ];
@@ -132,7 +172,7 @@ async function exercise(app: RunningApp, { add }: Collected): Promise<void> {
       for (const [method, params] of asked) {
         const headers = { authorization: `Bearer ${token}`, accept: BOTH, 'x-api-key': mark('client') };
         // The recording server repeats what a client sent it in the body, so that is left out there.
-        const echoes = /^\/(?:up|variable|basic|header)/.test(path) && method === 'tools/call';
+        const echoes = /^\/(?:up|variable|basic|header|client)/.test(path) && method === 'tools/call';
         const body = request(1, method, echoes ? { name: 'crash' } : params);
         // oxlint-disable-next-line no-await-in-loop -- a crash of one must not hide the next
         const answer = await send(app.url + path, { headers, body }).catch((error: unknown) => String(error));
@@ -185,6 +225,7 @@ verifies('secrets.nowhere', 'no marked secret comes out anywhere, whatever fails
     ['lock', 'diff'],
     ['logs', '--lines', '0'],
     ['token', 'list'],
+    ['why', 'alice', 'client'],
     ['client-config', 'alice', '--for', 'claude-code'],
     ['tools', 'careless', '--no-service', '--verbose'],
     ['reload'],
@@ -222,8 +263,9 @@ verifies('secrets.nowhere', 'no marked secret comes out anywhere, whatever fails
   const files = readdirSync(dir, { recursive: true, encoding: 'utf8', withFileTypes: true });
   for (const file of files) {
     const path = join(file.parentPath, file.name);
-    // Those that the operator wrote, and the key that is a secret itself.
-    const holds = /\/(?:secrets|credentials)\/|\/(?:mcproxy|tokens)\.yml$|seal\.key$|crashes\.mjs$/.test(path);
+    // Those that the operator wrote, and what is a secret itself.
+    const holds =
+      /\/(?:secrets|credentials)\/|\/(?:mcproxy|tokens)\.yml$|seal\.key$|\/state\/oauth\/|crashes\.mjs$/.test(path);
     if (file.isFile() && !holds) add(path, readFileSync(path, 'utf8'));
   }
   assert.ok(all.length > 150, `${all.length} outputs`);

@@ -3,6 +3,7 @@
  *
  * The name of the client is the subject of its tokens. For resources whose URL has `opaque` in it access tokens are
  * opaque, for all others they are JWTs. `forge` signs with the server's own key what the server itself would never say.
+ * Refresh tokens are good once; one that is used again ends all that came of it.
  */
 import { generateKeyPairSync, randomUUID, sign, type KeyObject } from 'node:crypto';
 import { createServer, type RequestListener } from 'node:http';
@@ -11,7 +12,7 @@ import { Provider } from 'oidc-provider';
 import { send } from './http-client.ts';
 import type { Cleanup } from './temp-dir.ts';
 
-export const CLIENTS = ['alice', 'bob', 'nobody', 'gateway'] as const;
+export const CLIENTS = ['alice', 'bob', 'nobody', 'gateway', 'public', 'poster'] as const;
 export const SECRET_OF_CLIENT = 'client-secret-0123456789-abcdefghij';
 
 export interface TokenWish {
@@ -32,12 +33,29 @@ export interface AuthorizationServer {
   token(wish: TokenWish): Promise<string>;
   /** A JWT with any claims, signed with the key in use. */
   forge(claims: Readonly<Record<string, unknown>>, header?: Readonly<Record<string, unknown>>): string;
+  /** A refresh token of a user who has logged in; its client has no secret when it is `public`. */
+  refreshToken(wish: TokenWish): Promise<string>;
+  /** Who an access token is for; undefined when it is not good. */
+  introspect(token: string): Promise<TokenFacts | undefined>;
+  /** Seconds that access tokens live from now on. */
+  lifetime: number;
   /** Throws the key away and uses a new one. */
   rotate(): void;
   /** Whether it answers; else connections are cut, or stay without an answer: for ever, or until it does. */
   answers: boolean | 'never' | 'later';
   /** Calls back for each request that comes, answered or not. */
   onConnection(listener: () => void): void;
+}
+
+export interface TokenFacts {
+  readonly client_id: string;
+  readonly aud: string;
+  readonly scope?: string;
+}
+
+export interface AuthorizationServerOptions {
+  /** Of the issuer, as `/tenant`; none unless told. */
+  readonly path?: string;
 }
 
 type Algorithm = 'RS256' | 'Ed25519' | 'EdDSA';
@@ -52,7 +70,9 @@ interface SigningKey {
 export async function startAuthorizationServer(
   cleanup: Cleanup,
   algorithm: Algorithm = 'RS256',
+  { path = '' }: AuthorizationServerOptions = {},
 ): Promise<AuthorizationServer> {
+  let provider: Provider | undefined;
   let listener: RequestListener | undefined;
   const asked: string[] = [];
   const listeners: (() => void)[] = [];
@@ -62,24 +82,48 @@ export async function startAuthorizationServer(
     listeners.forEach((tell) => tell());
     if (state.answers === false) return void request.socket.destroy();
     asked.push(request.url ?? '');
-    if (state.answers === 'later') held.push(() => listener?.(request, response));
-    if (state.answers === true) listener?.(request, response);
+    const url = request.url ?? '';
+    if (!url.startsWith(path)) return void response.writeHead(404).end();
+    // As a router in front would hand it on.
+    const routed = Object.assign(request, { originalUrl: url, url: url.slice(path.length) });
+    if (state.answers === 'later') held.push(() => listener?.(routed, response));
+    if (state.answers === true) listener?.(routed, response);
   });
   await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve));
   cleanup.after(() => {
     server.closeAllConnections();
     return new Promise<void>((resolve) => void server.close(() => resolve()));
   });
-  const issuer = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const issuer = `http://127.0.0.1:${(server.address() as AddressInfo).port}${path}`;
   let key = newKey(algorithm);
   const next: Wished = { lifetime: 600, claims: {} };
   const open = (): void => {
-    listener = new Provider(issuer, configurationFor(key, next)).callback();
+    provider = new Provider(issuer, configurationFor(key, next));
+    listener = provider.callback();
   };
   open();
   return {
     issuer,
     asked,
+    get lifetime() {
+      return next.lifetime;
+    },
+    set lifetime(seconds) {
+      next.lifetime = seconds;
+    },
+    refreshToken: (wish) => makeRefreshToken(provider ?? fail(), wish),
+    async introspect(token) {
+      const answer = await send(`${issuer}/token/introspection`, {
+        method: 'POST',
+        body: new URLSearchParams({ token }).toString(),
+        headers: {
+          authorization: `Basic ${Buffer.from(`gateway:${SECRET_OF_CLIENT}`).toString('base64')}`,
+          'content-type': 'application/x-www-form-urlencoded',
+        },
+      });
+      const facts = answer.json() as TokenFacts & { active: boolean };
+      return facts.active ? facts : undefined;
+    },
     get answers() {
       return state.answers;
     },
@@ -115,6 +159,26 @@ export async function startAuthorizationServer(
   };
 }
 
+function fail(): never {
+  throw new Error('the authorization server has not started');
+}
+
+async function makeRefreshToken(provider: Provider, { client, resource, scope = 'mcp' }: TokenWish): Promise<string> {
+  const accountId = client;
+  const grant = new provider.Grant({ accountId, clientId: client });
+  grant.addOIDCScope('openid offline_access');
+  grant.addResourceScope(resource, scope);
+  return new provider.RefreshToken({
+    accountId,
+    client: await provider.Client.find(client),
+    grantId: await grant.save(),
+    gty: 'authorization_code',
+    resource,
+    scope: `openid offline_access ${scope}`,
+    claims: {},
+  }).save();
+}
+
 function newKey(algorithm: Algorithm): SigningKey {
   const { privateKey } =
     algorithm === 'RS256' ? generateKeyPairSync('rsa', { modulusLength: 2048 }) : generateKeyPairSync('ed25519');
@@ -132,13 +196,16 @@ function configurationFor(key: SigningKey, next: Wished): Record<string, unknown
     jwks: { keys: [{ ...key.privateKey.export({ format: 'jwk' }), kid: key.kid, use: 'sig', alg: key.algorithm }] },
     clients: CLIENTS.map((client) => ({
       client_id: client,
-      client_secret: SECRET_OF_CLIENT,
-      grant_types: ['client_credentials'],
+      grant_types: client === 'public' ? ['refresh_token'] : ['client_credentials', 'refresh_token'],
+      token_endpoint_auth_method: methodOf(client),
+      ...(client === 'public' ? {} : { client_secret: SECRET_OF_CLIENT }),
       id_token_signed_response_alg: key.algorithm,
       redirect_uris: [],
       response_types: [],
     })),
-    scopes: ['mcp', 'other'],
+    scopes: ['mcp', 'other', 'offline_access'],
+    rotateRefreshToken: () => true,
+    findAccount: (_context: unknown, id: string) => ({ accountId: id, claims: () => ({ sub: id }) }),
     ttl: { ClientCredentials: () => next.lifetime },
     extraTokenClaims: () => next.claims,
     features: {
@@ -157,4 +224,9 @@ function configurationFor(key: SigningKey, next: Wished): Record<string, unknown
       },
     },
   };
+}
+
+function methodOf(client: (typeof CLIENTS)[number]): string {
+  if (client === 'public') return 'none';
+  return client === 'poster' ? 'client_secret_post' : 'client_secret_basic';
 }
