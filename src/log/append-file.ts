@@ -51,8 +51,8 @@ export function openAppend(path: string, standardFd: 1 | 2 = 1): OpenFile {
   if (path === '-') return { fd: standardFd, dev: NO_DEVICE, ino: -1, torn: false };
   const fd = openOrMake(path);
   try {
-    const { dev, ino, size } = fs.fstatSync(fd);
-    return { fd, dev, ino, torn: size > 0 && endsInsideLine(path, size) };
+    const { dev, ino } = fs.fstatSync(fd);
+    return { fd, dev, ino, torn: endsInsideLine(path, fd) };
   } catch (error) {
     fs.closeSync(fd);
     throw error;
@@ -133,12 +133,36 @@ function makeDirectory(path: string): void {
   }
 }
 
-/** What a process leaves that was killed in the middle of a write. An unreadable file gets the benefit of doubt. */
-function endsInsideLine(path: string, size: number): boolean {
+/** How often a file that grows meanwhile is looked at: each time a write of another process was in the way. */
+const LOOK_COUNT_MAX = 20;
+
+/**
+ * What a process leaves that was killed in the middle of a write. One that is still writing leaves the same for a moment,
+ * because readers see a file grow page by page; only what stays is an end. An unreadable file gets the benefit of doubt.
+ */
+function endsInsideLine(path: string, fd: number): boolean {
   try {
-    return readAt(path, size - 1, 1)[0] !== NEWLINE;
+    for (let look = 0; look < LOOK_COUNT_MAX; look += 1) {
+      const { size, mode } = fs.fstatSync(fd);
+      if (size === 0 || readAt(path, size - 1, 1)[0] === NEWLINE) return false;
+      awaitWrite(fd, mode);
+      if (fs.fstatSync(fd).size === size) return true;
+    }
+    return false;
   } catch {
     return false;
+  }
+}
+
+/**
+ * Returns when the write to the file that is in progress, if any, is over: a change of the mode, here to what it is, waits
+ * for the same lock in the kernel (inode_lock(): fs/attr.c notify_change, write(2)).
+ */
+function awaitWrite(fd: number, mode: number): void {
+  try {
+    fs.fchmodSync(fd, mode & 0o7777);
+  } catch {
+    // The file is somebody else's, so that its end cannot be told from a pause.
   }
 }
 

@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import fs from 'node:fs';
 import { join } from 'node:path';
 import { after, type TestContext } from 'node:test';
+import { closeFile, openAppend } from '../../src/log/append-file.ts';
 import { openLineWriter } from '../../src/log/ndjson.ts';
 import { checkNothingLeft } from '../support/leaks.ts';
 import { makeTempDir } from '../support/temp-dir.ts';
@@ -57,6 +58,26 @@ verifies('log.many-writers', 'three processes that append at once tear and lose 
     assert.deepEqual(appenders[index]?.told(), all);
   }
   assert.equal(lines.length, 3_000);
+});
+
+verifies('log.many-writers', 'a write of another process is no torn line to who opens the log meanwhile', async (t) => {
+  const path = join(makeTempDir(t), 'access.log');
+  fs.writeFileSync(path, '');
+  // Readers see a file grow page by page, so long before the newline of such a line.
+  const appender = start(t, path, 'long', '400', '200000');
+  let isOver = false;
+  void appender.closed.then(() => (isOver = true));
+  let openCount = 0;
+  while (!isOver) {
+    const file = openAppend(path);
+    closeFile(file);
+    assert.equal(file.torn, false, `after ${openCount} times`);
+    openCount += 1;
+    // oxlint-disable-next-line no-await-in-loop -- the end of the process is an event
+    if (openCount % 100 === 0) await new Promise(setImmediate);
+  }
+  assert.ok(openCount > 100);
+  assert.equal(parse(fs.readFileSync(path, 'utf8')).length, 400);
 });
 
 verifies('log.many-writers', 'ten users with a thousand requests each give ten thousand whole lines', async (t) => {
