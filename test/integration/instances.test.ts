@@ -252,15 +252,17 @@ verifies(
     const own = await Promise.all(sockets.map(({ descriptor }) => startInstance({ descriptor })));
     const balancer = await startNginx(t, { ports: sockets.map(({ port }) => port) });
     const work = await startWork(balancer);
-    for (const [index, app] of own.entries()) {
+    for (const [index, app] of [...own].entries()) {
       /* oxlint-disable no-await-in-loop -- one after the other */
       app.signal('SIGTERM');
       assert.deepEqual(await app.exited, { code: 0, signal: null });
-      await startInstance({ dir: app.dir, descriptor: sockets[index]?.descriptor ?? 0 });
+      own[index] = await startInstance({ dir: app.dir, descriptor: sockets[index]?.descriptor ?? 0 });
       await work.more(40);
       /* oxlint-enable no-await-in-loop */
     }
     const failed = (await work.end()).filter(({ error }) => error !== undefined);
+    // Before the hook of the first ones, which removes the directory.
+    await Promise.all(own.map((app) => app.stop()));
     assert.deepEqual(failed, []);
   },
 );

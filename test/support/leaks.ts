@@ -18,7 +18,7 @@ const LEAKS = /^(?:ProcessWrap|TCPServerWrap|TCPSocketWrap|PipeServerWrap|FSEven
  *
  * @throws {Error} that lists what is left when the deadline passes
  */
-export async function checkNothingLeft(deadlineMs = 2_000): Promise<void> {
+export async function checkNothingLeft(deadlineMs = 10_000): Promise<void> {
   let left: string[] = [];
   try {
     await waitFor(

@@ -29,8 +29,14 @@ export function collectCleanup(): Cleanup & { run(): Promise<void> } {
 export function makeTempDir(cleanup: Cleanup): string {
   const dir = realpathSync(mkdtempSync(join(tmpdir(), 'mcproxy-test-')));
   const remove = (): void => rmSync(dir, { recursive: true, force: true, maxRetries: 3 });
-  cleanup.after(remove);
-  // Hooks run in the order of their registration, so a process that still runs may write here once more.
+  cleanup.after(() => {
+    try {
+      remove();
+    } catch {
+      // Hooks run in the order of their registration, so a process that still runs may write here once more. A hook that
+      // throws keeps those after it from running, which would leave that process, and the test waiting for it.
+    }
+  });
   process.once('exit', remove);
   return dir;
 }
