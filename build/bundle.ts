@@ -4,8 +4,9 @@
  * CommonJS, because a single executable application needs it. V8 keeps the text in memory as long as the program runs,
  * with two bytes for each character as soon as one is beyond Latin-1; so it is ASCII, without comments and indentation,
  * which is one megabyte less (packaging/README.md, "Memory"). Names stay and lines are short: a stack trace can be read.
- * The same tree gives the same bytes. Nothing but src/ goes in: a package that finds its way into the graph
- * fails the build. `dist/package.json` marks the folder as CommonJS, since the project itself is ESM.
+ * `import()` becomes `require()`: Node does not promise the former to code from V8's cache. The same tree gives the same
+ * bytes. Nothing but src/ goes in: a package that finds its way into the graph fails the build. `dist/package.json` marks
+ * the folder as CommonJS, since the project itself is ESM.
  */
 import { build } from 'esbuild';
 import { chmodSync, mkdirSync, statSync, writeFileSync } from 'node:fs';
@@ -43,6 +44,7 @@ export async function bundle(options: BundleOptions): Promise<string> {
     target: 'node20',
     format: 'cjs',
     charset: 'ascii',
+    supported: { 'dynamic-import': false },
     minifyWhitespace: true,
     lineLimit: LINE_CHARS_MAX,
     legalComments: 'none',

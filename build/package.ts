@@ -35,7 +35,7 @@ export async function packageAll(options: PackageOptions): Promise<string[]> {
   const identity = readIdentity(root);
   for (const architecture of ARCHITECTURES) fetchRuntime(architecture);
   const bundled = await bundle({ root, entry: 'src/main.ts', outDir });
-  const executables = await buildExecutables({ root, bundle: bundled, outDir });
+  const executables = buildExecutables({ root, bundle: bundled, outDir });
   for (const architecture of ARCHITECTURES) tryExecutable(architecture, executables[architecture], identity);
   const { compression = 'xz' } = options;
   const epoch = commitTime(root);

@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
+import { createServer } from 'node:https';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { after, before } from 'node:test';
 import { NODE_VERSION } from '../../build/node-runtime.ts';
@@ -11,7 +14,7 @@ import { checkNothingLeft } from '../support/leaks.ts';
 import { EXECUTABLE, npmPackage, product, ROOT } from '../support/products.ts';
 import { startUpstream } from '../support/recording-upstream.ts';
 import { startApp } from '../support/start-app.ts';
-import { makeTempDir } from '../support/temp-dir.ts';
+import { makeTempDir, type Cleanup } from '../support/temp-dir.ts';
 import { ACCEPT, tokenOf, tokensFile } from '../support/users.ts';
 import { verifies } from '../support/verifies.ts';
 import { waitFor } from '../support/wait.ts';
@@ -22,6 +25,7 @@ after(() => checkNothingLeft());
 const unpacked = makeTempDir({ after });
 before(() => void execFileSync('tar', ['-xzf', npmPackage(), '-C', unpacked]));
 
+const TLS = join(ROOT, 'test/peers/tls');
 const PEER = join(ROOT, 'test/peers/writes-where-it-may.mjs');
 const HOST_NODE = `v${process.versions.node}`;
 const PROGRAMS = [
@@ -46,7 +50,12 @@ for (const { name, command, node } of PROGRAMS) {
   verifies('package.programs', `${name} relays to a remote server and speaks for a local one`, async (t) => {
     const upstream = await startUpstream(t, {});
     const peer = JSON.stringify([PEER]);
-    const tokens = `${tokensFile(['alice'], upstream.url)}      local: { command: ${process.execPath}, args: ${peer} }\n`;
+    const secure = await startSecureServer(t);
+    const tokens = [
+      tokensFile(['alice'], upstream.url),
+      `      local: { command: ${process.execPath}, args: ${peer} }\n`,
+      `      secure: { url: "${secure}/mcp", ca_file: "${TLS}/cert.pem" }\n`,
+    ].join('');
     const begun = performance.now();
     const app = await startApp(t, { files: { 'tokens.yml': tokens }, program: command() });
     t.diagnostic(`${name}: listening after ${Math.round(performance.now() - begun)} ms; ${memoryOf(app.pid)}`);
@@ -62,6 +71,9 @@ for (const { name, command, node } of PROGRAMS) {
     assert.equal(relayed.status, 200, relayed.text());
     assert.equal(upstream.requests.length, 1);
 
+    // Needs a part of Node that is loaded late, which is not the same in every program.
+    assert.equal((await ask('/secure/mcp', { method: 'tools/call', params: { name: 'x' } })).text(), SECURE);
+
     const opened = await ask('/mcp', INITIALIZE);
     assert.equal(opened.status, 200, opened.text());
     const session = { 'mcp-session-id': opened.header('mcp-session-id') ?? '' };
@@ -72,6 +84,25 @@ for (const { name, command, node } of PROGRAMS) {
     assert.deepEqual(await app.stop(), { code: 0, signal: null });
     assert.ok(app.entries().length >= 3);
   });
+}
+
+const SECURE = '{"jsonrpc":"2.0","id":1,"result":{}}';
+
+/** A server whose certificate is one of the tests' own; resolves with its address. */
+async function startSecureServer(cleanup: Cleanup): Promise<string> {
+  const files = { key: readFileSync(join(TLS, 'key.pem')), cert: readFileSync(join(TLS, 'cert.pem')) };
+  const server = createServer(files, (request, response) => {
+    request.resume();
+    response.writeHead(200, { 'content-type': 'application/json' }).end(SECURE);
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  cleanup.after(async () => {
+    server.closeAllConnections();
+    server.close();
+    await once(server, 'close');
+  });
+  return `https://127.0.0.1:${(server.address() as AddressInfo).port}`;
 }
 
 const INITIALIZE = {
