@@ -16,6 +16,7 @@ export const SERVICE = {
 export const PACKAGE = {
   'package.programs': 'The bundle, the executables of both architectures and the npm package relay and aggregate.',
   'package.reproducible': 'The same commit gives the same bytes of every product.',
+  'package.release': 'A release is made from a commit, in order, and ends at the first step that fails.',
   'package.install':
     'Installed, the service has its user, its files with their modes, listens on port 3000 and answers 401 with the way to add a user.',
   'package.upgrade': 'An upgrade keeps edited files and sessions and restarts the service.',
