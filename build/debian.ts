@@ -41,6 +41,8 @@ const FILES = [
   ['systemd/mcproxy.socket', 'usr/lib/systemd/system/mcproxy.socket', 0o644],
   ['systemd/strict.conf', 'usr/share/doc/mcproxy/examples/strict.conf', 0o644],
   ['systemd/credentials.conf', 'usr/share/doc/mcproxy/examples/credentials.conf', 0o644],
+  ['haproxy.cfg', 'usr/share/doc/mcproxy/examples/haproxy.cfg', 0o644],
+  ['nginx.conf', 'usr/share/doc/mcproxy/examples/nginx.conf', 0o644],
   ['debian/lintian-overrides', 'usr/share/lintian/overrides/mcproxy', 0o644],
 ] as const;
 

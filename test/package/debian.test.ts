@@ -24,6 +24,7 @@ for (const architecture of ['amd64', 'arm64'] as const) {
   });
 }
 
+const EXAMPLES = ['strict.conf', 'credentials.conf', 'haproxy.cfg', 'nginx.conf'];
 const next = skip === false ? nextDebianPackage({ after }) : '';
 
 for (const suite of ['bookworm', 'trixie'] satisfies Suite[]) {
@@ -39,6 +40,7 @@ for (const suite of ['bookworm', 'trixie'] satisfies Suite[]) {
       machine.must('mcproxy --version && setpriv --reuid mcproxy --regid mcproxy --clear-groups mcproxy check');
       assert.equal(machine.must('stat -c "%a %U:%G" /etc/mcproxy/tokens.yml').trim(), '640 root:mcproxy');
       assert.ok(has('etc/systemd/system/multi-user.target.wants/mcproxy.service'), 'it starts with the system');
+      for (const name of EXAMPLES) assert.ok(has(`usr/share/doc/mcproxy/examples/${name}`), name);
 
       machine.must('sed -i "s/^listen:.*/listen: 127.0.0.1:3001/" /etc/mcproxy/mcproxy.yml && mcproxy token add alice');
       const edited = ['mcproxy.yml', 'tokens.yml'].map((name) => readFileSync(join(root, 'etc/mcproxy', name), 'utf8'));
