@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { after, before } from 'node:test';
 import { fetchRuntime } from '../../build/node-runtime.ts';
 import { checkNothingLeft } from '../support/leaks.ts';
+import { OPENING, postScript, readAnswer, toolCall } from '../support/machine-client.ts';
 import { enterRoot, makeRootWithKernel, whyNoMachine } from '../support/machine.ts';
 import { debianPackage, ROOT } from '../support/products.ts';
 import { collectCleanup } from '../support/temp-dir.ts';
@@ -16,7 +17,6 @@ import { waitFor } from '../support/wait.ts';
  * the one before stopped. Everything is said over the machine's serial line.
  */
 const skip = whyNoMachine() ?? false;
-const CLIENT = { protocolVersion: '2025-06-18', capabilities: {}, clientInfo: { name: 'test', version: '1' } };
 const LOG = '/var/log/mcproxy/access.ndjson';
 const KILLED_MS_MAX = 60_000;
 /** Of the service itself; what was measured is in packaging/README.md. */
@@ -65,24 +65,9 @@ function furnish(root: string): void {
   symlinkSync('../remote.service', join(units, 'multi-user.target.wants/remote.service'));
 }
 
-async function post(message: unknown, headers: readonly string[] = []): Promise<{ head: string; body: string }> {
-  const fields = [
-    `Authorization: Bearer ${token}`,
-    'Content-Type: application/json',
-    'Accept: application/json, text/event-stream',
-    ...headers,
-  ];
-  const words = fields.map((field) => `-H '${field}'`).join(' ');
-  const data = JSON.stringify(message);
-  const printed = await machine.must(`curl -sS -i -X POST ${words} --data '${data}' http://127.0.0.1:3000/mcp`);
-  const [head = '', ...rest] = printed.split('\r\n\r\n');
-  return { head, body: rest.join('\r\n\r\n') };
-}
-
 async function callTool(name: string): Promise<string> {
-  const message = { jsonrpc: '2.0', id: 2, method: 'tools/call', params: { name, arguments: {} } };
-  const { head, body } = await post(message, [`Mcp-Session-Id: ${session}`, 'MCP-Protocol-Version: 2025-06-18']);
-  assert.match(head, /^HTTP\/1\.1 200 /, body);
+  const { status, body } = readAnswer(await machine.must(postScript(toolCall(name), { token, session })));
+  assert.equal(status, 200, body);
   return body;
 }
 
@@ -112,10 +97,7 @@ verifies(
   async () => {
     await machine.must(`cat > /etc/mcproxy/mcproxy.yml <<'EOF'\n${SETTINGS}EOF\nsystemctl reload mcproxy`);
     token = (await machine.must('mcproxy token add alice 2>/dev/null')).trim();
-    const opening = async (): Promise<string> => {
-      const { head } = await post({ jsonrpc: '2.0', id: 1, method: 'initialize', params: CLIENT });
-      return /^mcp-session-id: (\S+)/im.exec(head)?.[1] ?? '';
-    };
+    const opening = async (): Promise<string> => readAnswer(await machine.must(postScript(OPENING, { token }))).session;
     session = await waitFor(opening, { what: 'the new user to be let in', deadlineMs: 20_000 });
     assert.match(await callTool('remote1__where'), /directories/);
     assert.match(await callTool('local5__where'), /\/var\/cache\/mcproxy/);

@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path';
 import { after, before } from 'node:test';
 import { fetchRuntime } from '../../build/node-runtime.ts';
 import { runTool } from '../../build/run-tool.ts';
+import { OPENING, postScript, readAnswer, toolCall, type PrintedAnswer } from '../support/machine-client.ts';
 import { boot, makeRoot, whyNoMachine, type Machine } from '../support/machine.ts';
 import { debianPackage, NEXT_VERSION, nextDebianPackage, ROOT } from '../support/products.ts';
 import { collectCleanup } from '../support/temp-dir.ts';
@@ -23,7 +24,6 @@ servers:
   packed: { command: npx, args: [--yes, --offline, --package, /srv/where-1.0.0.tgz, where] }
 `;
 const NPX = '#!/bin/sh\nexec node /usr/local/lib/node_modules/npm/bin/npx-cli.js "$@"\n';
-const CLIENT = { protocolVersion: '2025-06-18', capabilities: {}, clientInfo: { name: 'test', version: '1' } };
 
 let machine: Machine;
 let token = '';
@@ -57,34 +57,17 @@ function furnish(root: string): void {
   });
 }
 
-/** A POST to the service inside the machine. */
-function post(
-  path: string,
-  message: unknown,
-  headers: readonly string[] = [],
-): { status: number; head: string; body: string } {
-  const fields = [
-    `Authorization: Bearer ${token}`,
-    'Content-Type: application/json',
-    'Accept: application/json, text/event-stream',
-    ...headers,
-  ];
-  const words = fields.map((field) => `-H '${field}'`).join(' ');
-  const body = JSON.stringify(message);
-  const printed = machine.must(`curl -sS -i -X POST ${words} --data '${body}' http://127.0.0.1:3000${path}`);
-  const [head = '', ...rest] = printed.split('\r\n\r\n');
-  return { status: Number(/^HTTP\/1\.1 (\d+)/.exec(head)?.[1]), head, body: rest.join('\r\n\r\n') };
-}
+const post = (message: unknown): PrintedAnswer =>
+  readAnswer(machine.must(postScript(message, session === '' ? { token } : { token, session })));
 
 function openSession(): string {
-  const opened = post('/mcp', { jsonrpc: '2.0', id: 1, method: 'initialize', params: CLIENT });
+  const opened = post(OPENING);
   assert.equal(opened.status, 200, opened.body);
-  return /^mcp-session-id: (\S+)/im.exec(opened.head)?.[1] ?? '';
+  return opened.session;
 }
 
 function callTool(name: string): string {
-  const message = { jsonrpc: '2.0', id: 2, method: 'tools/call', params: { name, arguments: {} } };
-  const called = post('/mcp', message, [`Mcp-Session-Id: ${session}`, 'MCP-Protocol-Version: 2025-06-18']);
+  const called = post(toolCall(name));
   assert.equal(called.status, 200, called.body);
   return called.body;
 }
@@ -134,7 +117,7 @@ verifies(
     writeFileSync(join(machine.root, 'etc/mcproxy/mcproxy.yml'), SETTINGS);
     machine.must('systemctl reload mcproxy');
     token = machine.must('mcproxy token add alice 2>/dev/null').trim();
-    await waitFor(() => post('/mcp', { jsonrpc: '2.0', id: 0, method: 'ping' }).status !== 401);
+    await waitFor(() => post({ jsonrpc: '2.0', id: 0, method: 'ping' }).status !== 401);
     session = openSession();
     await waitFor(() => callTool('remote__where').includes('directories'), { deadlineMs: 20_000 });
     for (const name of ['local__where', 'packed__where']) {
