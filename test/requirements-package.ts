@@ -26,6 +26,8 @@ export const PACKAGE = {
   'package.confinement': 'The unit is valid and its exposure stays within the bound.',
   'package.boot':
     'Installed on a real Debian it serves after each start of the machine, comes back when killed, and continues its log and sessions.',
+  'package.containers':
+    'The images serve unprivileged and confined, say whether they are healthy, and stop in good order.',
   'package.install-script':
     'install.sh brings a bare system to a first user and a tried service, can be run again, and undoes it.',
   'package.texts': 'Manual page, completions and the shipped configuration fit the program.',

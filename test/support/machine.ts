@@ -46,7 +46,7 @@ const KERNEL = 'linux-image-cloud-amd64,initramfs-tools,zstd';
 const SCRIPT_MS_MAX = 120_000;
 const BOOT_MS_MAX = 60_000;
 const CGROUPS = ['/sys/fs/cgroup/unified', '/sys/fs/cgroup'];
-const SAFE_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+export const SAFE_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
 /** Why machines cannot be made here; undefined when they can. */
 export function whyNoMachine(): string | undefined {
@@ -167,7 +167,8 @@ const MADE_FOR: Readonly<Record<Purpose, { name: string; options: readonly strin
   kernel: { name: 'root-kernel', options: [`--include=${PACKAGES},${KERNEL}`, `--essential-hook=${LEAN_INITRD}`] },
 };
 
-function rootArchive(suite: Suite, purpose: Purpose): string {
+/** A root directory as a tar file, made when it is not in the cache. */
+export function rootArchive(suite: Suite, purpose: Purpose): string {
   const { name, options } = MADE_FOR[purpose];
   const archive = join(cacheDirectory(), `${name}-${suite}.tar`);
   if (existsSync(archive)) return archive;

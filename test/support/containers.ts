@@ -1,0 +1,56 @@
+/**
+ * Podman where it is not at home: images of its own, without cgroups, and nothing left behind.
+ *
+ * Images are kept in a temporary directory. Each script runs in mounts of its own, in which the control groups are those
+ * of version 2 alone, because crun refuses a mixture and needs to see some. What containers hold is never limited here
+ * (`RUN_OPTIONS`), since lifting limits is not everybody's right. Base images come from Debian's archive, as no registry
+ * may be reachable. Needs root.
+ */
+import { spawnSync } from 'node:child_process';
+import { SAFE_PATH, type Outcome } from './machine.ts';
+import { makeTempDir, type Cleanup } from './temp-dir.ts';
+
+export interface Podman {
+  /** Runs podman with these arguments; `input` is a file. */
+  run(args: readonly string[]): Outcome;
+  /** The standard output of a run that must succeed. @throws {Error} with all that it said */
+  must(args: readonly string[]): string;
+}
+
+/** What every container needs here. */
+export const RUN_OPTIONS = [
+  '--cgroups=disabled',
+  '--network=host',
+  '--ulimit=nofile=1024:1024',
+  '--ulimit=nproc=1000:1000',
+] as const;
+
+const MS_MAX = 300_000;
+const SCRIPT = `mount --make-rprivate /; umount --recursive /sys/fs/cgroup; mount -t cgroup2 none /sys/fs/cgroup
+exec podman "$@"`;
+
+/** @throws {Error} at the first use, where podman is missing */
+export function makePodman(cleanup: Cleanup): Podman {
+  const dir = makeTempDir(cleanup);
+  const store = [
+    '--storage-driver=overlay',
+    '--root',
+    `${dir}/root`,
+    '--runroot',
+    `${dir}/run`,
+    '--events-backend=none',
+  ];
+  const env = { PATH: SAFE_PATH, HOME: dir, TMPDIR: dir };
+  const run = (args: readonly string[]): Outcome => {
+    const words = ['--mount', 'sh', '-ec', SCRIPT, 'podman', ...store, ...args];
+    const { status, stdout, stderr } = spawnSync('unshare', words, { env, encoding: 'utf8', timeout: MS_MAX });
+    return { code: status ?? -1, stdout, stderr };
+  };
+  const must = (args: readonly string[]): string => {
+    const { code, stdout, stderr } = run(args);
+    if (code === 127) throw new Error(`podman is needed and not installed; run: apt install podman crun\n${stderr}`);
+    if (code !== 0) throw new Error(`code ${code}: podman ${args.join(' ')}\n${stdout}${stderr}`);
+    return stdout;
+  };
+  return { run, must };
+}
