@@ -19,8 +19,8 @@ import { waitFor } from '../support/wait.ts';
 const skip = whyNoMachine() ?? false;
 const LOG = '/var/log/mcproxy/access.ndjson';
 const KILLED_MS_MAX = 60_000;
-/** Of the service itself; what was measured is in packaging/README.md. */
-const RESIDENT_MB_MAX = 55;
+/** Of the service itself, proportional and resident; what was measured is in packaging/README.md. */
+const [PSS_MB_MAX, RSS_MB_MAX] = [50, 53];
 
 /** Five of each kind, all real. */
 const TEN_SERVERS = [1, 2, 3, 4, 5].flatMap((n) => [
@@ -142,10 +142,10 @@ verifies(
   'package.boot',
   'with ten servers and nothing to do it is as small as it should be',
   async (t) => {
+    // Before Linux 6.7 a stack of a thread is backed by 2 MB at once where its address happens to be a multiple of them.
+    await machine.must('systemctl stop mcproxy && echo never > /sys/kernel/mm/transparent_hugepage/enabled');
     // From the disk, as after the start of a machine: pages that were read for something else would count too.
-    await machine.must(
-      'systemctl stop mcproxy && sync && echo 3 > /proc/sys/vm/drop_caches && systemctl start mcproxy',
-    );
+    await machine.must('sync && echo 3 > /proc/sys/vm/drop_caches && systemctl start mcproxy');
     const pid = await mainPid();
     // Idle is what is measured, so time has to pass.
     await machine.must('sleep 15');
@@ -154,8 +154,12 @@ verifies(
     const group = await machine.must('systemctl show -p MemoryCurrent -p TasksCurrent mcproxy');
     t.diagnostic(`${status}${shares}${group}`.replaceAll(/\s+/g, ' ').trim());
     assert.equal(await mainPid(), pid);
-    const resident = Number(/VmRSS:\s+(\d+) kB/.exec(status)?.[1]) / 1_000;
-    assert.ok(resident < RESIDENT_MB_MAX, `${resident} MB resident`);
+    const megabytes = (name: string, text: string): number =>
+      Number(new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(text)?.[1]) / 1_000;
+    const [pss, rss] = [megabytes('Pss', shares), megabytes('VmRSS', status)];
+    assert.ok(pss < PSS_MB_MAX && rss < RSS_MB_MAX, `${pss} MB proportional, ${rss} MB resident`);
+    // V8 would say so at each start if it did not take what was compiled when the program was built.
+    assert.doesNotMatch(await machine.must('journalctl --no-pager -o cat -u mcproxy'), /code cache/i);
   },
   { skip },
 );
