@@ -7,12 +7,13 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server } from 'node:http';
-import { connect, type AddressInfo, type Socket } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { after } from 'node:test';
 import type { ProxyError } from '../../src/errors.ts';
 import { pumpBody, readBody, type RequestBody } from '../../src/http/body.ts';
 import { openListener } from '../../src/http/server.ts';
 import { checkNothingLeft } from '../support/leaks.ts';
+import { listenLocally } from '../support/listening.ts';
 import { verifies } from '../support/verifies.ts';
 import { waitFor, within } from '../support/wait.ts';
 import type { Cleanup } from '../support/temp-dir.ts';
@@ -122,14 +123,7 @@ async function beginBody(
     incoming = request;
     read(request, (outcome) => void outcomes.push(outcome));
   });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  cleanup.after(async () => {
-    server.closeAllConnections();
-    server.close();
-    await once(server, 'close');
-  });
-  const socket = open(cleanup, (server.address() as AddressInfo).port);
+  const socket = open(cleanup, await listenLocally(cleanup, server));
   socket.write('POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n');
   await waitFor(() => incoming !== undefined);
   return { socket, outcomes, request: () => incoming ?? assert.fail() };

@@ -1,9 +1,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
-import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:https';
-import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { after, before } from 'node:test';
 import { NODE_VERSION } from '../../build/node-runtime.ts';
@@ -11,6 +9,7 @@ import { commandFor } from '../../build/try-executable.ts';
 import { readIdentity } from '../../build/version.ts';
 import { send, type Answer } from '../support/http-client.ts';
 import { checkNothingLeft } from '../support/leaks.ts';
+import { listenLocally } from '../support/listening.ts';
 import { EXECUTABLE, npmPackage, product, ROOT } from '../support/products.ts';
 import { startUpstream } from '../support/recording-upstream.ts';
 import { startApp } from '../support/start-app.ts';
@@ -95,14 +94,7 @@ async function startSecureServer(cleanup: Cleanup): Promise<string> {
     request.resume();
     response.writeHead(200, { 'content-type': 'application/json' }).end(SECURE);
   });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  cleanup.after(async () => {
-    server.closeAllConnections();
-    server.close();
-    await once(server, 'close');
-  });
-  return `https://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  return `https://127.0.0.1:${await listenLocally(cleanup, server)}`;
 }
 
 const INITIALIZE = {
