@@ -27,7 +27,7 @@ export interface VirtualMachine {
 }
 
 const BOOT_MS_MAX = 300_000;
-const SCRIPT_MS_MAX = 120_000;
+const SCRIPT_MS_MAX = 300_000;
 const DISK_MIB = 2_048;
 const MEMORY_MIB = 1_024;
 
