@@ -36,3 +36,5 @@ for await (const line of createInterface({ input: process.stdin })) {
   else if (method === 'ping') print({ id, result: {} });
   else if (id !== undefined) print({ id, error: { code: -32601, message: `no method ${method}` } });
 }
+// Nobody waits for what is not answered yet.
+process.exit(0);
