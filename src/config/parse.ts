@@ -120,6 +120,7 @@ export function parseConfig(input: ParseInput): ParseResult {
   for (const entry of desk.servers) reportLacking(entry, config);
   const sound = documents.length > 0 && desk.problems.errorCount() === 0;
   judgeSize(config, problemsOfAll);
+  judgeLog(config, problemsOfAll);
   if (input.piped !== true) judgeDoor(config, problemsOfAll, sound);
   const problems = desk.problems.list();
   const { adminSocket } = config;
@@ -347,6 +348,14 @@ function judgeSize({ servers, principals }: Config, problems: FileProblems): voi
       fix: 'run a second mcproxy for some of them',
     });
   }
+}
+
+/** Other programs write so what is `-` here. */
+function judgeLog({ log }: Config, problems: FileProblems): void {
+  const [, name] = /^(?!\/(?:dev|proc)\/)(?:.*\/)?(std(?:out|err))$/.exec(log.file) ?? [];
+  if (name === undefined) return;
+  const fix = 'write "-" for standard output, or a path that ends otherwise';
+  problems.warning(undefined, { text: `log.file is a file that is called ${name}`, fix });
 }
 
 /** Who may come in; that there is no user is worth a word only where the files are `sound`. */

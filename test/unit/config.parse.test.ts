@@ -326,6 +326,14 @@ test('auth none on an address that others can reach is questioned', () => {
   assert.deepEqual(text('127.0.0.1:3000\nallowed_origins: https://app.example'), []);
 });
 
+test('a log file that is called like a standard stream is questioned', () => {
+  const count = (file: string): number =>
+    parseFiles({ config: `auth: none\nlog: { file: ${file} }` }).problems.filter(({ text }) => /log\.file/.test(text))
+      .length;
+  for (const file of ['stdout', '/var/log/stderr']) assert.equal(count(file), 1, file);
+  for (const file of ['"-"', '/dev/stdout', '/proc/self/fd/1', 'stdout.log', 'mystdout']) assert.equal(count(file), 0);
+});
+
 verifies('check.warn-passthrough', 'passthrough alone needs no user', () => {
   const { problems } = parseFiles({ config: 'servers: { a: { url: "https://x.example/", auth: passthrough } }' });
   assert.equal(problems.length, 1);
