@@ -25,20 +25,27 @@ export function collectCleanup(): Cleanup & { run(): Promise<void> } {
   };
 }
 
+/** All that were made: what could not be removed when its test ended goes with the process. */
+const made = new Set<string>();
+process.once('exit', () => made.forEach((dir) => remove(dir)));
+
 /** Path of a new, empty directory (0700), free of symbolic links. */
 export function makeTempDir(cleanup: Cleanup): string {
   const dir = realpathSync(mkdtempSync(join(tmpdir(), 'mcproxy-test-')));
-  const remove = (): void => rmSync(dir, { recursive: true, force: true, maxRetries: 3 });
+  made.add(dir);
   cleanup.after(() => {
     try {
-      remove();
+      remove(dir);
     } catch {
       // Hooks run in the order of their registration, so a process that still runs may write here once more. A hook that
       // throws keeps those after it from running, which would leave that process, and the test waiting for it.
     }
   });
-  process.once('exit', remove);
   return dir;
+}
+
+function remove(dir: string): void {
+  rmSync(dir, { recursive: true, force: true, maxRetries: 3 });
 }
 
 /** Writes files by their path relative to `dir`, readable by the owner only. */
