@@ -6,6 +6,7 @@
  * are known by a directory in PATH that is nowhere: tests and mcproxy hand PATH on also where they hand on little else.
  */
 import { readFileSync, readdirSync } from 'node:fs';
+import { childrenOf } from './process-tree.ts';
 import { waitFor } from './wait.ts';
 
 const MARK = `:/nonexistent/mcproxy-test-${process.pid}-${Date.now()}`;
@@ -41,12 +42,9 @@ function listLeft(): string[] {
 /** By name, also those the event loop does not wait for. Linux only; elsewhere the resources must do. */
 function listDescendants(): string[] {
   try {
-    const tasks = readdirSync('/proc/self/task');
-    const ids = tasks.flatMap((task) => readFileSync(`/proc/self/task/${task}/children`, 'utf8').trim().split(/\s+/));
     const marked = readdirSync('/proc').filter((id) => /^\d+$/.test(id) && isMarked(id));
     // The compiler of the test runner's own loader stays as long as the process.
-    return [...new Set([...ids, ...marked])]
-      .filter((id) => id !== '')
+    return [...new Set([...childrenOf('self').map(String), ...marked])]
       .map(nameOf)
       .filter((name) => !name.includes('esbuild'));
   } catch {

@@ -8,6 +8,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { descendantsOf, endProcess } from './process-tree.ts';
 import { makeTempDir, writeFiles, type Cleanup } from './temp-dir.ts';
 import { waitFor, within } from './wait.ts';
 
@@ -182,7 +183,11 @@ async function stop(run: Run): Promise<Exit> {
   }
 }
 
+/** Its servers too: what has not been told to leave may go on for as long as it has something to do. */
 async function kill(run: Run): Promise<void> {
-  if (!run.ended()) run.child.kill('SIGKILL');
+  if (run.ended()) return void (await run.exited);
+  const servers = descendantsOf(run.child.pid ?? 0);
+  run.child.kill('SIGKILL');
+  servers.forEach(endProcess);
   await run.exited;
 }

@@ -5,10 +5,11 @@
  * is killed when the test ends.
  */
 import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process';
-import { readFileSync, readdirSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 
 import type { Json } from './downstream-clients.ts';
+import { childrenOf, endProcess } from './process-tree.ts';
 import { SOURCE_ARGS, type Exit } from './start-app.ts';
 import { legacy, notice, seen } from './stdio-conversation.ts';
 import type { Cleanup } from './temp-dir.ts';
@@ -88,7 +89,7 @@ export function launchStdio(
       const { tools } = (await started.ask('tools/list'))['result'] as { tools: { name: string }[] };
       return tools.map(({ name }) => name);
     },
-    servers: () => childrenOf(started.pid),
+    servers: () => serversOf(started.pid),
   };
   return started;
 }
@@ -105,18 +106,7 @@ export function untilTools(client: Pick<StdioProcess, 'toolNames'>, servers: rea
   );
 }
 
-function endProcess(pid: number): void {
-  try {
-    process.kill(pid, 'SIGKILL');
-  } catch {
-    // It has noticed.
-  }
-}
-
-function childrenOf(pid: number): number[] {
-  const tasks = readdirSync(`/proc/${pid}/task`);
-  const ids = tasks.flatMap((task) => readFileSync(`/proc/${pid}/task/${task}/children`, 'utf8').trim().split(/\s+/));
-  return ids
-    .filter((id) => id !== '' && readFileSync(`/proc/${id}/cmdline`, 'utf8').includes('/test/peers/'))
-    .map(Number);
+/** The servers among its children. */
+function serversOf(pid: number): number[] {
+  return childrenOf(pid).filter((id) => readFileSync(`/proc/${id}/cmdline`, 'utf8').includes('/test/peers/'));
 }
