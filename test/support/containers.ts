@@ -29,11 +29,30 @@ const MS_MAX = 300_000;
 const SCRIPT = `mount --make-rprivate /; umount --recursive /sys/fs/cgroup; mount -t cgroup2 none /sys/fs/cgroup
 exec podman "$@"`;
 
-/** @throws {Error} at the first use, where podman is missing */
-export function makePodman(cleanup: Cleanup): Podman {
+/**
+ * Podman with one image, made from a root file system.
+ *
+ * @returns why this machine runs no container at all, when the root itself does not run in one
+ * @throws {Error} where podman is missing
+ */
+export function makePodman(cleanup: Cleanup, { archive, image }: { archive: string; image: string }): Podman | string {
+  let why = '';
+  // One file system on another of the same kind is not everywhere allowed.
+  for (const driver of ['overlay', 'vfs'] as const) {
+    const podman = openStore(cleanup, driver);
+    podman.must(['--version']);
+    const imported = podman.run(['import', archive, image]);
+    const tried = imported.code === 0 ? podman.run(['run', '--rm', ...RUN_OPTIONS, image, '/bin/true']) : imported;
+    if (tried.code === 0) return podman;
+    why += `${driver}: ${tried.stderr.trim().slice(-500)} `;
+  }
+  return `no container runs on this machine: ${why}`;
+}
+
+function openStore(cleanup: Cleanup, driver: 'overlay' | 'vfs'): Podman {
   const dir = makeTempDir(cleanup);
   const store = [
-    '--storage-driver=overlay',
+    `--storage-driver=${driver}`,
     '--root',
     `${dir}/root`,
     '--runroot',
