@@ -14,7 +14,7 @@ import type { RequirementId } from '../requirements.ts';
 import { EVERYTHING_PROGRAM, FIXTURE_PROGRAM, type Call, type Program } from '../support/matrix-programs.ts';
 import { connectClient1, connectClient2, type Launch, type OfficialClient } from '../support/official-clients.ts';
 import { startConformanceFixture, startEverything } from '../support/peers.ts';
-import { SOURCE_ARGS, startApp } from '../support/start-app.ts';
+import { PROGRAM_ARGS, startApp } from '../support/start-app.ts';
 import { verifies } from '../support/verifies.ts';
 import { waitFor, within } from '../support/wait.ts';
 
@@ -165,7 +165,7 @@ function addressOf(way: string | undefined) {
 function launchOf(way: 'stdio' | 'bridge'): Launch {
   const { execPath: command } = process;
   const args = way === 'stdio' ? ['--config', app.dir, '--user', 'alice'] : ['--url', `${app.url}/mcp`];
-  return { transport: 'stdio', command, args: [...SOURCE_ARGS, 'stdio', ...args], env: { MCPROXY_TOKEN: TOKEN } };
+  return { transport: 'stdio', command, args: [...PROGRAM_ARGS, 'stdio', ...args], env: { MCPROXY_TOKEN: TOKEN } };
 }
 
 async function waitUntilListed(): Promise<void> {

@@ -2,7 +2,6 @@
  * Roots of official clients before a command that takes them for folders of its own machine.
  */
 import assert from 'node:assert/strict';
-import { join } from 'node:path';
 import { after, type TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
@@ -12,14 +11,13 @@ import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js';
 import { ListRootsRequestSchema } from '@modelcontextprotocol/sdk/types.js';
 import { checkNothingLeft } from '../support/leaks.ts';
 import { settingsFile, usersFile } from '../support/message-app.ts';
-import { startApp } from '../support/start-app.ts';
+import { PROGRAM_ARGS, startApp } from '../support/start-app.ts';
 import { makeTempDir, writeFiles } from '../support/temp-dir.ts';
 import { tokenOf } from '../support/users.ts';
 import { verifies } from '../support/verifies.ts';
 
 after(() => checkNothingLeft());
 
-const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const SERVER = fileURLToPath(new URL('../peers/asks-roots.mjs', import.meta.url));
 const WHOLE_DISK = [{ uri: 'file:///' }];
 
@@ -65,7 +63,7 @@ for (const { name, more, told } of [
 verifies('gateway.isolation.roots', 'on a pipe the client is this machine, and its roots count', async (t) => {
   const dir = makeTempDir(t);
   writeFiles(dir, { 'mcproxy.yml': settingsFile({ files: `{ command: ${process.execPath}, args: [${SERVER}] }` }) });
-  const args = ['--import', import.meta.resolve('tsx'), join(ROOT, 'src/main.ts'), 'stdio', '--config', dir];
+  const args = [...PROGRAM_ARGS, 'stdio', '--config', dir];
   const transport = new StdioClientTransport({ command: process.execPath, args, cwd: dir, stderr: 'ignore' });
   const { declared, roots } = await tellRoots(t, transport);
   assert.deepEqual({ declared, roots }, { declared: true, roots: WHOLE_DISK });

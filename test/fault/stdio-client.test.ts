@@ -14,7 +14,7 @@ import { STDIO_LINE_BYTES_MAX, STREAM_QUEUE_BYTES_MAX } from '../../src/limits.t
 import type { Json } from '../support/downstream-clients.ts';
 import { checkNothingLeft } from '../support/leaks.ts';
 import { command, settingsFile } from '../support/message-app.ts';
-import { readEntries, SOURCE_ARGS } from '../support/start-app.ts';
+import { readEntries, PROGRAM_ARGS } from '../support/start-app.ts';
 import { isRunning } from '../support/stdio-server.ts';
 import { legacy, modern } from '../support/stdio-conversation.ts';
 import { launchStdio, untilTools, type StdioProcess } from '../support/stdio-process.ts';
@@ -97,7 +97,7 @@ verifies('stdio.no-orphans', 'servers leave when the command is killed', async (
 
 verifies('stdio.no-orphans', 'the command and its servers leave when the client is killed', async (t) => {
   const dir = directory(t, { files: FILES });
-  const args = JSON.stringify([...SOURCE_ARGS, 'stdio', '--config', dir]);
+  const args = JSON.stringify([...PROGRAM_ARGS, 'stdio', '--config', dir]);
   const script = `const child = require('node:child_process').spawn(process.execPath, ${args}, { stdio: 'pipe' });
     child.stderr.resume();
     child.stdin.write(JSON.stringify(${JSON.stringify(modern(1, 'tools/call', callFor(0)))}) + '\\n');

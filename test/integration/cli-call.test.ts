@@ -9,12 +9,12 @@ import { join } from 'node:path';
 import { after, type TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { checkNothingLeft } from '../support/leaks.ts';
+import { PROGRAM_ARGS } from '../support/start-app.ts';
 import { verifies } from '../support/verifies.ts';
 import { waitFor } from '../support/wait.ts';
 
 after(() => checkNothingLeft());
 
-const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
 const PEER = fileURLToPath(new URL('../peers/notes-calls.mjs', import.meta.url));
 const DIGEST = `sha256:${'0'.repeat(64)}`;
 
@@ -58,7 +58,7 @@ function workplace(t: TestContext, more = ''): Place {
     entries: () => lines(join(directory, 'access.log')),
     mcproxy: (...args) => place.launch(...args).ended,
     launch(...args) {
-      const child = spawn(process.execPath, ['--import', 'tsx', MAIN, ...args, '--config', directory], {
+      const child = spawn(process.execPath, [...PROGRAM_ARGS, ...args, '--config', directory], {
         env: { PATH: process.env['PATH'], HOME: directory },
         stdio: ['ignore', 'pipe', 'pipe'],
       });

@@ -4,11 +4,9 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
+import { PROGRAM_ARGS } from '../support/start-app.ts';
 import { verifies } from '../support/verifies.ts';
 
-const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
-const TSX = import.meta.resolve('tsx');
 const root = mkdtempSync(join(tmpdir(), 'mcproxy-import-'));
 after(() => rmSync(root, { recursive: true }));
 
@@ -33,7 +31,7 @@ function mcproxy(directory: string, ...args: string[]): Outcome {
 }
 
 function mcproxyWith(variables: Readonly<Record<string, string>>, directory: string, ...args: string[]): Outcome {
-  const { status, stdout, stderr } = spawnSync(process.execPath, ['--import', TSX, MAIN, ...args], {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [...PROGRAM_ARGS, ...args], {
     cwd: directory,
     env: { PATH: process.env['PATH'], HOME: directory, XDG_RUNTIME_DIR: directory, ...variables },
     encoding: 'utf8',

@@ -6,10 +6,9 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
+import { PROGRAM_ARGS } from '../support/start-app.ts';
 import { verifies } from '../support/verifies.ts';
 
-const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
 const root = mkdtempSync(join(tmpdir(), 'mcproxy-cli-'));
 const children = new Set<ChildProcess>();
 const servers = new Set<Server>();
@@ -33,7 +32,7 @@ function workplace(files: Record<string, string> = {}): string {
 }
 
 function launch(directory: string, args: string[]): ChildProcess {
-  const child = spawn(process.execPath, ['--import', 'tsx', MAIN, ...args], {
+  const child = spawn(process.execPath, [...PROGRAM_ARGS, ...args], {
     env: { PATH: process.env['PATH'], HOME: directory, XDG_RUNTIME_DIR: directory },
     stdio: ['ignore', 'pipe', 'pipe'],
   });

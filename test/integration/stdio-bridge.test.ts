@@ -13,7 +13,7 @@ import { command, settingsFile, usersFile } from '../support/message-app.ts';
 import { startConformanceFixture, startEverything } from '../support/peers.ts';
 import { findClosedPort } from '../support/ports.ts';
 import { startUpstream } from '../support/recording-upstream.ts';
-import { runCommand, SOURCE_ARGS, startApp } from '../support/start-app.ts';
+import { runCommand, PROGRAM_ARGS, startApp } from '../support/start-app.ts';
 import { modern } from '../support/stdio-conversation.ts';
 import { launchStdio } from '../support/stdio-process.ts';
 import { tokenOf } from '../support/users.ts';
@@ -85,7 +85,7 @@ async function connect(
   const launch: Launch = {
     transport: 'stdio',
     command: process.execPath,
-    args: [...SOURCE_ARGS, 'stdio', ...how.args],
+    args: [...PROGRAM_ARGS, 'stdio', ...how.args],
     ...(how.token === undefined ? {} : { env: { MCPROXY_TOKEN: how.token } }),
   };
   const client = await (version === 1

@@ -1,7 +1,7 @@
 /**
  * mcproxy as a real process: `serve` on a directory of files, listening on a port the system chose.
  *
- * Runs from source, or from the bundle with `program: 'bundle'`. The environment is not inherited, so that nothing
+ * Runs from source, or from the bundle with `program: 'bundle'` or where all tests do. The environment is not inherited, so that nothing
  * of the developer's reaches the test. The process is killed and its directory removed when the test ends.
  */
 import { spawn, type ChildProcess } from 'node:child_process';
@@ -13,8 +13,15 @@ import { makeTempDir, writeFiles, type Cleanup } from './temp-dir.ts';
 import { waitFor, within } from './wait.ts';
 
 const ROOT = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
-/** Arguments of `node` that run mcproxy from source. */
-export const SOURCE_ARGS = ['--import', import.meta.resolve('tsx'), join(ROOT, 'src/main.ts')] as const;
+const BUNDLE_ARGS = [join(ROOT, 'dist/mcproxy.js')] as const;
+/**
+ * Arguments of `node` that run mcproxy: from source, or the bundle where `npm test` has just made it (TEST_PROGRAM), which
+ * takes a fraction of the time to start.
+ */
+export const PROGRAM_ARGS =
+  process.env['TEST_PROGRAM'] === 'bundle'
+    ? BUNDLE_ARGS
+    : (['--import', import.meta.resolve('tsx'), join(ROOT, 'src/main.ts')] as const);
 const START_MS_MAX = 20_000;
 const STOP_MS_MAX = 15_000;
 
@@ -27,11 +34,11 @@ export interface StartOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Arguments after `serve --config DIR`. */
   readonly args?: readonly string[];
-  /** Anything but these two names is the beginning of a command line. */
-  readonly program?: 'source' | 'bundle' | readonly string[];
+  /** Anything but the name is the beginning of a command line; the default is `PROGRAM_ARGS`. */
+  readonly program?: 'bundle' | readonly string[];
   /** Without any file: only the environment says what to do. */
   readonly bare?: boolean;
-  /** Arguments of `node` before the program `source` or `bundle`. */
+  /** Arguments of `node` before the program. */
   readonly nodeArgs?: readonly string[];
   /** A listening socket that is passed on as a service manager does (sd_listen_fds(3)). */
   readonly descriptor?: number | undefined;
@@ -168,9 +175,9 @@ function launch(args: readonly string[], options: StartOptions): Run {
   return { child, exited, ended, stdout: () => read.stdout, stderr: () => read.stderr };
 }
 
-function commandOf({ program = 'source', nodeArgs = [] }: StartOptions): readonly string[] {
-  if (program === 'bundle') return [process.execPath, ...nodeArgs, join(ROOT, 'dist/mcproxy.js')];
-  if (program === 'source') return [process.execPath, ...nodeArgs, ...SOURCE_ARGS];
+function commandOf({ program, nodeArgs = [] }: StartOptions): readonly string[] {
+  if (program === undefined) return [process.execPath, ...nodeArgs, ...PROGRAM_ARGS];
+  if (program === 'bundle') return [process.execPath, ...nodeArgs, ...BUNDLE_ARGS];
   return program;
 }
 

@@ -10,7 +10,7 @@ import { createInterface } from 'node:readline';
 
 import type { Json } from './downstream-clients.ts';
 import { childrenOf, endProcess } from './process-tree.ts';
-import { SOURCE_ARGS, type Exit } from './start-app.ts';
+import { PROGRAM_ARGS, type Exit } from './start-app.ts';
 import { legacy, notice, seen } from './stdio-conversation.ts';
 import type { Cleanup } from './temp-dir.ts';
 import { waitFor } from './wait.ts';
@@ -42,7 +42,7 @@ export function launchStdio(
   options: { readonly env?: Readonly<Record<string, string>>; readonly unread?: boolean } = {},
 ): StdioProcess {
   const env = { PATH: process.env['PATH'] ?? '', HOME: '/nonexistent', ...options.env };
-  const child = spawn(process.execPath, [...SOURCE_ARGS, 'stdio', ...args], { env, stdio: 'pipe' });
+  const child = spawn(process.execPath, [...PROGRAM_ARGS, 'stdio', ...args], { env, stdio: 'pipe' });
   const messages: Json[] = [];
   let stderr = '';
   let count = 0;

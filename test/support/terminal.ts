@@ -5,7 +5,7 @@
  * says it is one has no raw mode, no echo and sends no signal for Ctrl-C. The command ends with the test.
  */
 import { spawn } from 'node:child_process';
-import { SOURCE_ARGS } from './start-app.ts';
+import { PROGRAM_ARGS } from './start-app.ts';
 import type { Cleanup } from './temp-dir.ts';
 import { waitFor } from './wait.ts';
 
@@ -28,7 +28,7 @@ const SEES_MS_MAX = 20_000;
 /** @param args after `mcproxy` */
 export function openTerminal(cleanup: Cleanup, args: readonly string[], dir: string): Terminal {
   // In the place of the shell, which Ctrl-C would end as well, with a code of its own.
-  const command = `exec ${[process.execPath, ...SOURCE_ARGS, ...args].map(quoted).join(' ')}`;
+  const command = `exec ${[process.execPath, ...PROGRAM_ARGS, ...args].map(quoted).join(' ')}`;
   const env = { PATH: process.env['PATH'] ?? '', HOME: dir, SHELL: '/bin/sh', TERM: 'dumb' };
   // -e: its exit code is that of the command.
   const child = spawn('script', ['-qefc', command, '/dev/null'], { cwd: dir, env, stdio: ['pipe', 'pipe', 'inherit'] });
