@@ -3,9 +3,10 @@ import { chmodSync, cpSync, mkdirSync, symlinkSync, writeFileSync } from 'node:f
 import { join } from 'node:path';
 import { after, before } from 'node:test';
 import { fetchRuntime } from '../../build/node-runtime.ts';
+import { emulateArm } from '../support/emulation.ts';
 import { checkNothingLeft } from '../support/leaks.ts';
 import { OPENING, postScript, readAnswer, toolCall } from '../support/machine-client.ts';
-import { enterRoot, makeRootWithKernel, whyNoMachine } from '../support/machine.ts';
+import { enterRoot, makeRootWithKernel, whyNoMachine, type Debian } from '../support/machine.ts';
 import { debianPackage, ROOT } from '../support/products.ts';
 import { collectCleanup } from '../support/temp-dir.ts';
 import { verifies } from '../support/verifies.ts';
@@ -14,8 +15,15 @@ import { waitFor } from '../support/wait.ts';
 
 /**
  * A Debian with its own kernel and the package installed, from power-on: the tests follow each other, each goes on where
- * the one before stopped. Everything is said over the machine's serial line.
+ * the one before stopped. Everything is said over a serial line of the machine. MCPROXY_TEST_BOOT=arm64 boots the
+ * package for arm64, on a kernel with pages of 16 KiB as on a Raspberry Pi 5.
  */
+const architecture = process.env['MCPROXY_TEST_BOOT'] === 'arm64' ? 'arm64' : 'amd64';
+const MACHINES = {
+  amd64: { suite: 'bookworm', runtime: 'x64', pageBytes: 4_096 },
+  arm64: { suite: 'trixie', runtime: 'arm64', pageBytes: 16_384 },
+} as const;
+const { suite, runtime, pageBytes } = MACHINES[architecture];
 const skip = whyNoMachine() ?? false;
 const LOG = '/var/log/mcproxy/access.ndjson';
 const KILLED_MS_MAX = 60_000;
@@ -50,16 +58,18 @@ after(async () => {
 
 if (skip === false) {
   before(async () => {
-    const root = makeRootWithKernel(cleanup, 'bookworm', { [debianPackage('amd64')]: 'root/mcproxy.deb' });
+    const entry = architecture === 'arm64' ? await emulateArm(cleanup) : [];
+    const debian: Debian = { suite, architecture, entry };
+    const root = makeRootWithKernel(cleanup, debian, { [debianPackage(architecture)]: 'root/mcproxy.deb' });
     furnish(root);
-    enterRoot(root).must('apt-get install -y /root/mcproxy.deb && rm /root/mcproxy.deb');
-    machine = await bootVirtually(cleanup, root);
+    enterRoot(root, debian).must('apt-get install -y /root/mcproxy.deb && rm /root/mcproxy.deb');
+    machine = await bootVirtually(cleanup, root, debian);
   });
 }
 
 /** Node, a server for both transports, a unit that starts the remote one with the system, and patience with mcproxy. */
 function furnish(root: string): void {
-  cpSync(fetchRuntime('x64').stripped, join(root, 'usr/local/bin/node'));
+  cpSync(fetchRuntime(runtime).stripped, join(root, 'usr/local/bin/node'));
   chmodSync(join(root, 'usr/local/bin/node'), 0o755);
   cpSync(join(ROOT, 'test/peers/writes-where-it-may.mjs'), join(root, 'srv/where.mjs'));
   const units = join(root, 'etc/systemd/system');
@@ -91,7 +101,8 @@ verifies(
     const refused = await machine.must('curl -s -i -X POST http://127.0.0.1:3000/mcp');
     assert.match(refused, /^HTTP\/1\.1 401 /);
     assert.match(refused, /run: mcproxy token add NAME/);
-    t.diagnostic((await machine.must('uname -sr; systemd-analyze time')).trim());
+    assert.equal(Number(await machine.must('getconf PAGESIZE')), pageBytes);
+    t.diagnostic((await machine.must('uname -srm; mcproxy --version; systemd-analyze time')).trim());
   },
   { skip },
 );

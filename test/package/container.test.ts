@@ -6,7 +6,7 @@ import { fetchRuntime } from '../../build/node-runtime.ts';
 import { makePodman, RUN_OPTIONS, type Podman } from '../support/containers.ts';
 import { send } from '../support/http-client.ts';
 import { checkNothingLeft } from '../support/leaks.ts';
-import { rootArchive, whyNoMachine } from '../support/machine.ts';
+import { BOOKWORM, rootArchive, whyNoMachine } from '../support/machine.ts';
 import { findClosedPort } from '../support/ports.ts';
 import { ROOT } from '../support/products.ts';
 import { startUpstream } from '../support/recording-upstream.ts';
@@ -35,7 +35,7 @@ let whyNot: string | undefined;
 if (skip === false) {
   before(() => {
     const image = 'docker.io/library/debian:12-slim';
-    const made = makePodman(cleanup, { archive: rootArchive('bookworm', 'services'), image });
+    const made = makePodman(cleanup, { archive: rootArchive(BOOKWORM, 'services'), image });
     if (typeof made === 'string') return void (whyNot = made);
     podman = made;
     const base = makeTempDir(cleanup);

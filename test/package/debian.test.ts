@@ -2,9 +2,10 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { lstatSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { after } from 'node:test';
-import { enterRoot, makeRoot, whyNoMachine, type Suite } from '../support/machine.ts';
+import { emulateArm } from '../support/emulation.ts';
+import { enterRoot, makeRoot, whyNoMachine, type Debian } from '../support/machine.ts';
 import { debianPackage, NEXT_VERSION, nextDebianPackage } from '../support/products.ts';
+import { collectCleanup } from '../support/temp-dir.ts';
 import { verifies } from '../support/verifies.ts';
 
 /** The package in a bare system without a running init, as in an image build: nothing may need one. */
@@ -25,15 +26,24 @@ for (const architecture of ['amd64', 'arm64'] as const) {
 }
 
 const EXAMPLES = ['strict.conf', 'credentials.conf', 'haproxy.cfg', 'nginx.conf'];
-const next = skip === false ? nextDebianPackage({ after }) : '';
+const SYSTEMS = [
+  { suite: 'bookworm', architecture: 'amd64' },
+  { suite: 'trixie', architecture: 'amd64' },
+  { suite: 'trixie', architecture: 'arm64' },
+] as const satisfies Debian[];
 
-for (const suite of ['bookworm', 'trixie'] satisfies Suite[]) {
+for (const { suite, architecture } of SYSTEMS) {
   verifies(
     ['package.install', 'package.upgrade', 'package.remove'],
-    `${suite}: installed, edited, upgraded, removed, installed again, purged`,
-    (t) => {
-      const root = makeRoot(t, suite, { [debianPackage('amd64')]: 'root/mcproxy.deb', [next]: 'root/next.deb' });
-      const machine = enterRoot(root);
+    `${suite} for ${architecture}: installed, edited, upgraded, removed, installed again, purged`,
+    async (t) => {
+      const cleanup = collectCleanup();
+      t.after(cleanup.run);
+      const debian = { suite, architecture, entry: architecture === 'arm64' ? await emulateArm(cleanup) : [] };
+      const next = nextDebianPackage(cleanup, architecture);
+      const files = { [debianPackage(architecture)]: 'root/mcproxy.deb', [next]: 'root/next.deb' };
+      const root = makeRoot(cleanup, debian, files);
+      const machine = enterRoot(root, debian);
       const has = (path: string): boolean => lstatSync(join(root, path), { throwIfNoEntry: false }) !== undefined;
 
       machine.must('apt-get install -y /root/mcproxy.deb');

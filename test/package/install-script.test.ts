@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { collectCleanup } from '../support/temp-dir.ts';
 import { verifies } from '../support/verifies.ts';
-import { boot, makeRoot, whyNoMachine } from '../support/machine.ts';
+import { boot, BOOKWORM, makeRoot, whyNoMachine } from '../support/machine.ts';
 import { debianPackage, ROOT } from '../support/products.ts';
 
 /** `packaging/install.sh` on a running system, as somebody who has just copied it and the package there. */
@@ -14,7 +14,7 @@ verifies(
   async (t) => {
     const cleanup = collectCleanup();
     t.after(cleanup.run);
-    const root = makeRoot(cleanup, 'bookworm', {
+    const root = makeRoot(cleanup, BOOKWORM, {
       [debianPackage('amd64')]: 'root/mcproxy_1_amd64.deb',
       [join(ROOT, 'packaging/install.sh')]: 'root/install.sh',
     });

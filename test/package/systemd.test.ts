@@ -5,7 +5,7 @@ import { after, before } from 'node:test';
 import { fetchRuntime } from '../../build/node-runtime.ts';
 import { runTool } from '../../build/run-tool.ts';
 import { OPENING, postScript, readAnswer, toolCall, type PrintedAnswer } from '../support/machine-client.ts';
-import { boot, makeRoot, whyNoMachine, type Machine } from '../support/machine.ts';
+import { boot, BOOKWORM, makeRoot, whyNoMachine, type Machine } from '../support/machine.ts';
 import { debianPackage, NEXT_VERSION, nextDebianPackage, ROOT } from '../support/products.ts';
 import { collectCleanup } from '../support/temp-dir.ts';
 import { verifies } from '../support/verifies.ts';
@@ -35,7 +35,7 @@ after(cleanup.run);
 if (skip === false) {
   before(async () => {
     const files = { [debianPackage('amd64')]: 'root/mcproxy.deb', [nextDebianPackage(cleanup)]: 'root/next.deb' };
-    const root = makeRoot(cleanup, 'bookworm', files);
+    const root = makeRoot(cleanup, BOOKWORM, files);
     furnish(root);
     machine = await boot(cleanup, root);
   });

@@ -19,6 +19,7 @@ import {
 import { join } from 'node:path';
 import { cacheDirectory } from '../../build/node-runtime.ts';
 import { runTool } from '../../build/run-tool.ts';
+import type { DebianArchitecture } from './products.ts';
 import { makeTempDir, type Cleanup } from './temp-dir.ts';
 import { waitFor } from './wait.ts';
 
@@ -38,12 +39,25 @@ export interface Machine {
 }
 
 export type Suite = 'bookworm' | 'trixie';
+
+/** Which Debian. */
+export interface Debian {
+  readonly suite: Suite;
+  readonly architecture: DebianArchitecture;
+  /** In front of every command in it, when its programs are foreign here (`emulateArm`). */
+  readonly entry?: readonly string[];
+}
+
+/** The oldest that is supported. */
+export const BOOKWORM: Debian = { suite: 'bookworm', architecture: 'amd64' };
+
 /** What a root directory is made for: services and packages alone, or booting it with a kernel of its own. */
 type Purpose = 'services' | 'kernel';
 
 const PACKAGES = 'systemd-sysv,dbus,ca-certificates,iproute2,procps,curl,logrotate';
-const KERNEL = 'linux-image-cloud-amd64,initramfs-tools,zstd';
-const SCRIPT_MS_MAX = 120_000;
+/** For arm64 the one with pages of 16 KiB, which a Raspberry Pi 5 has too; bookworm has none. */
+const KERNEL = { amd64: 'linux-image-cloud-amd64', arm64: 'linux-image-arm64-16k' } as const;
+const SCRIPT_MS_MAX = 300_000;
 const BOOT_MS_MAX = 60_000;
 const CGROUPS = ['/sys/fs/cgroup/unified', '/sys/fs/cgroup'];
 export const SAFE_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
@@ -54,14 +68,14 @@ export function whyNoMachine(): string | undefined {
   return process.getuid?.() === 0 ? undefined : 'installing packages needs root';
 }
 
-/** A fresh root directory of a suite; `files` are copied into it. */
-export function makeRoot(cleanup: Cleanup, suite: Suite, files: Readonly<Record<string, string>> = {}): string {
-  return unpackRoot(cleanup, rootArchive(suite, 'services'), files);
+/** A fresh root directory of a Debian; `files` are copied into it. */
+export function makeRoot(cleanup: Cleanup, debian: Debian, files: Readonly<Record<string, string>> = {}): string {
+  return unpackRoot(cleanup, rootArchive(debian, 'services'), files);
 }
 
-/** The same with Debian's kernel for virtual machines: `vmlinuz` and `initrd.img` are at its top. */
-export function makeRootWithKernel(cleanup: Cleanup, suite: Suite, files: Readonly<Record<string, string>>): string {
-  return unpackRoot(cleanup, rootArchive(suite, 'kernel'), files);
+/** The same with a kernel of Debian: `vmlinuz` and `initrd.img` are at its top. */
+export function makeRootWithKernel(cleanup: Cleanup, debian: Debian, files: Readonly<Record<string, string>>): string {
+  return unpackRoot(cleanup, rootArchive(debian, 'kernel'), files);
 }
 
 function unpackRoot(cleanup: Cleanup, archive: string, files: Readonly<Record<string, string>>): string {
@@ -75,15 +89,16 @@ function unpackRoot(cleanup: Cleanup, archive: string, files: Readonly<Record<st
  * The machine of a root directory without booting it: no service runs, as in an image build. Each script has mounts of
  * its own, which end with it, so that nothing is ever left mounted in a directory that will be removed.
  */
-export function enterRoot(root: string): Machine {
+export function enterRoot(root: string, { entry = [] }: Partial<Debian> = {}): Machine {
   const script = `cd "$0"; mount -t proc proc proc; mount -t tmpfs -o mode=755 run run; ${DEVICES} exec chroot . "$@"`;
-  return machine(root, ['unshare', '--mount', '--propagation', 'private', 'sh', '-ec', script, root]);
+  return machine(root, [...entry, 'unshare', '--mount', '--propagation', 'private', 'sh', '-ec', script, root]);
 }
 
-/** The devices that programs take for granted, on a file system of their own. */
+/** The devices that programs take for granted, on a file system of their own: this machine's, since not all may make them. */
 const DEVICES = `mount -t tmpfs -o mode=755 dev dev
-device() { mknod -m 666 "dev/$1" c "$2" "$3"; }
-device null 1 3; device zero 1 5; device full 1 7; device random 1 8; device urandom 1 9; device tty 5 0
+for device in null zero full random urandom tty; do
+  : >"dev/$device"; mount --bind "/dev/$device" "dev/$device"
+done
 `;
 
 /** Boots the system of a root directory and resolves once it is up. */
@@ -155,29 +170,28 @@ function machine(root: string, enter: readonly string[]): Machine {
   return { root, run, must };
 }
 
-/** What the kernel needs to find a virtual disk, and no more: the file is read at each start. */
+/** What the kernel needs to find a virtual disk and to be spoken to, and no more: the file is read at each start. */
 const LEAN_INITRD = [
   'mkdir -p "$1/etc/initramfs-tools/conf.d" "$1/usr/share/initramfs-tools/modules.d"',
   'echo MODULES=list > "$1/etc/initramfs-tools/conf.d/machine"',
   'printf "virtio_pci\\nvirtio_blk\\next4\\n" > "$1/usr/share/initramfs-tools/modules.d/machine"',
 ].join('; ');
 
-const MADE_FOR: Readonly<Record<Purpose, { name: string; options: readonly string[] }>> = {
-  services: { name: 'root', options: [`--include=${PACKAGES}`] },
-  kernel: { name: 'root-kernel', options: [`--include=${PACKAGES},${KERNEL}`, `--essential-hook=${LEAN_INITRD}`] },
-};
-
 /** A root directory as a tar file, made when it is not in the cache. */
-export function rootArchive(suite: Suite, purpose: Purpose): string {
-  const { name, options } = MADE_FOR[purpose];
-  const archive = join(cacheDirectory(), `${name}-${suite}.tar`);
+export function rootArchive({ suite, architecture, entry = [] }: Debian, purpose: Purpose): string {
+  const foreign = architecture === 'amd64' ? '' : `-${architecture}`;
+  const archive = join(cacheDirectory(), `${purpose === 'kernel' ? 'root-kernel' : 'root'}-${suite}${foreign}.tar`);
   if (existsSync(archive)) return archive;
   mkdirSync(cacheDirectory(), { recursive: true });
   const making = `${archive}.${process.pid}.making.tar`;
   const source = join(cacheDirectory(), `${suite}.list`);
   writeFileSync(source, `deb ${archiveAddress()} ${suite} main\n`);
-  const install = 'apt install mmdebstrap';
-  runTool(['mmdebstrap', '--quiet', '--variant=minbase', ...options, suite, making, source], { install });
+  const options = ['--quiet', '--mode=root', '--variant=minbase', `--arch=${architecture}`];
+  options.push(`--include=${PACKAGES}`);
+  if (purpose === 'kernel')
+    options.push(`--include=${KERNEL[architecture]},initramfs-tools,zstd`, `--essential-hook=${LEAN_INITRD}`);
+  const [name, ...args] = [...entry, 'mmdebstrap', ...options, suite, making, source];
+  runTool([name, ...args], { install: 'apt install mmdebstrap arch-test' });
   renameSync(making, archive);
   return archive;
 }

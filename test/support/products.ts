@@ -26,7 +26,9 @@ export const EXECUTABLE = {
   arm64: () => product('mcproxy-linux-arm64'),
 } satisfies Record<Architecture, () => string>;
 
-export function debianPackage(architecture: 'amd64' | 'arm64'): string {
+export type DebianArchitecture = 'amd64' | 'arm64';
+
+export function debianPackage(architecture: DebianArchitecture): string {
   return product(`mcproxy_${version}_${architecture}.deb`);
 }
 
@@ -37,10 +39,10 @@ export function npmPackage(): string {
 export const NEXT_VERSION = `${version}+next`;
 
 /** The package once more as the next version, whose mcproxy.yml has one line more; not compressed, which takes long. */
-export function nextDebianPackage(cleanup: Cleanup): string {
+export function nextDebianPackage(cleanup: Cleanup, architecture: DebianArchitecture = 'amd64'): string {
   const dir = makeTempDir(cleanup);
   const tree = join(dir, 'tree');
-  execFileSync('dpkg-deb', ['--raw-extract', debianPackage('amd64'), tree]);
+  execFileSync('dpkg-deb', ['--raw-extract', debianPackage(architecture), tree]);
   const edit = (name: string, change: (text: string) => string): void =>
     writeFileSync(join(tree, name), change(readFileSync(join(tree, name), 'utf8')));
   edit('DEBIAN/control', (text) => text.replace(/^Version: .*$/m, `Version: ${NEXT_VERSION}`));

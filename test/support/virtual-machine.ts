@@ -1,5 +1,5 @@
 /**
- * A whole machine: a root directory as a disk under qemu with Debian's own kernel, driven over its second serial line.
+ * A whole machine: a root directory as a disk under qemu with Debian's own kernel, driven over a serial line.
  *
  * Emulated in software, so that it runs where no hypervisor may be used; that takes a minute where metal takes seconds,
  * and says nothing of speed. The directory becomes a disk image once; what happens afterwards is in the image alone. A
@@ -13,7 +13,7 @@ import { createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { runTool } from '../../build/run-tool.ts';
-import type { Outcome } from './machine.ts';
+import type { Debian, Outcome } from './machine.ts';
 import { makeTempDir, type Cleanup } from './temp-dir.ts';
 import { within } from './wait.ts';
 
@@ -31,6 +31,40 @@ const SCRIPT_MS_MAX = 300_000;
 const DISK_MIB = 2_048;
 const MEMORY_MIB = 1_024;
 
+interface Hardware {
+  readonly qemu: string;
+  /** The Debian package of qemu. */
+  readonly install: string;
+  /** Arguments: board and processor. */
+  readonly machine: string;
+  /** What the kernel calls the line that it writes its messages to. */
+  readonly console: string;
+  /** The line for scripts. */
+  readonly line: string;
+  /** That line in the machine. */
+  readonly device: string;
+}
+
+const HARDWARE: Readonly<Record<Debian['architecture'], Hardware>> = {
+  amd64: {
+    qemu: 'qemu-system-x86_64',
+    install: 'apt install qemu-system-x86',
+    machine: '-machine q35 -cpu max',
+    console: 'ttyS0',
+    line: '-serial chardev:line',
+    device: '/dev/ttyS1',
+  },
+  // The processor of a Raspberry Pi 5. The board has only one serial line; a second one is put into it.
+  arm64: {
+    qemu: 'qemu-system-aarch64',
+    install: 'apt install qemu-system-arm',
+    machine: '-machine virt,gic-version=3 -cpu cortex-a76',
+    console: 'ttyAMA0',
+    line: '-device pci-serial,chardev=line',
+    device: '/dev/ttyS0',
+  },
+};
+
 const LISTENER_UNIT = `[Unit]
 After=multi-user.target
 [Service]
@@ -41,8 +75,8 @@ WantedBy=multi-user.target
 `;
 
 /** Raw, because a line that is edited is cut at 4096 bytes. "up" says that the system has started. */
-const LISTENER = `exec 3<>/dev/ttyS1
-stty -F /dev/ttyS1 raw -echo
+const listener = (device: string): string => `exec 3<>${device}
+stty -F ${device} raw -echo
 echo up >&3
 while read -r line <&3; do
   base64 -d <<<"$line" >/run/script
@@ -52,11 +86,14 @@ done
 `;
 
 /** Boots the system of a root directory made by `makeRootWithKernel` and resolves once it is up. */
-export async function bootVirtually(cleanup: Cleanup, root: string): Promise<VirtualMachine> {
+export async function bootVirtually(cleanup: Cleanup, root: string, { architecture }: Debian): Promise<VirtualMachine> {
+  const hardware = HARDWARE[architecture];
   const dir = makeTempDir(cleanup);
+  writeListener(root, hardware.device);
   const disk = makeDisk(root, dir);
   const lines = serialLine(cleanup, join(dir, 'line'));
-  const qemu = startQemu(cleanup, root, { disk, line: join(dir, 'line'), console: join(dir, 'console') });
+  const command = qemuCommand(root, hardware, { disk, line: join(dir, 'line'), console: join(dir, 'console') });
+  const qemu = startQemu(cleanup, command, join(dir, 'console'));
   const next = async (deadlineMs: number, what: string): Promise<string> => {
     const line = await within(Promise.race([lines.next(), qemu.ended]), { deadlineMs, what });
     if (line === undefined)
@@ -88,14 +125,17 @@ export async function bootVirtually(cleanup: Cleanup, root: string): Promise<Vir
 
 const decode = (text: string): string => Buffer.from(text, 'base64').toString('utf8');
 
-/** Adds the listener to the directory and makes a file system of it, with owners and modes. */
-function makeDisk(root: string, dir: string): string {
+function writeListener(root: string, device: string): void {
   writeFileSync(join(root, 'etc/systemd/system/listener.service'), LISTENER_UNIT);
   const wants = join(root, 'etc/systemd/system/multi-user.target.wants');
   mkdirSync(wants, { recursive: true });
   symlinkSync('../listener.service', join(wants, 'listener.service'));
   mkdirSync(join(root, 'usr/local/lib'), { recursive: true });
-  writeFileSync(join(root, 'usr/local/lib/listener'), LISTENER);
+  writeFileSync(join(root, 'usr/local/lib/listener'), listener(device));
+}
+
+/** A file system of the directory, with owners and modes. */
+function makeDisk(root: string, dir: string): string {
   const disk = join(dir, 'disk');
   runTool(['mke2fs', '-q', '-t', 'ext4', '-d', root, disk, `${DISK_MIB}M`], { install: 'apt install e2fsprogs' });
   return disk;
@@ -128,26 +168,33 @@ interface Qemu {
   said(): string;
 }
 
-function startQemu(cleanup: Cleanup, root: string, files: Readonly<Record<'disk' | 'line' | 'console', string>>): Qemu {
-  runTool(['qemu-system-x86_64', '--version'], { install: 'apt install qemu-system-x86' });
-  const { disk, line, console } = files;
+function qemuCommand(
+  root: string,
+  { qemu, machine, line, console, install }: Hardware,
+  files: Readonly<Record<'disk' | 'line' | 'console', string>>,
+): string[] {
   const args = [
-    `-machine q35 -accel tcg,thread=multi -cpu max -smp 2 -m ${MEMORY_MIB}`,
+    `${machine} -accel tcg,thread=multi -smp 2 -m ${MEMORY_MIB}`,
     '-display none -nodefaults -no-user-config -nic none',
-    `-serial file:${console} -chardev socket,id=line,path=${line} -serial chardev:line`,
-    `-drive file=${disk},format=raw,if=virtio,cache=unsafe`,
+    `-serial file:${files.console} -chardev socket,id=line,path=${files.line} ${line}`,
+    `-drive if=none,id=disk,file=${files.disk},format=raw,cache=unsafe -device virtio-blk-pci,drive=disk`,
     `-kernel ${realpathSync(join(root, 'vmlinuz'))} -initrd ${realpathSync(join(root, 'initrd.img'))}`,
   ].flatMap((words) => words.split(' '));
-  args.push('-append', 'root=/dev/vda rw console=ttyS0 quiet panic=-1');
+  runTool([qemu, '--version'], { install });
+  return [qemu, ...args, '-append', `root=/dev/vda rw console=${console} quiet panic=-1`];
+}
+
+function startQemu(cleanup: Cleanup, command: readonly string[], console: string): Qemu {
   let said = '';
   // The kernel ends it with its parent, also when that is killed.
-  const words = ['--pdeathsig', 'KILL', '--', 'qemu-system-x86_64', ...args];
-  const child: ChildProcess = spawn('setpriv', words, { stdio: ['ignore', 'pipe', 'pipe'] });
+  const child: ChildProcess = spawn('setpriv', ['--pdeathsig', 'KILL', '--', ...command], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   for (const stream of [child.stdout, child.stderr]) stream?.on('data', (bytes: Buffer) => (said += String(bytes)));
   const ended = new Promise<undefined>((resolve) => child.once('close', () => resolve(undefined)));
   cleanup.after(async () => {
     child.kill('SIGKILL');
     await ended;
   });
-  return { ended, said: () => `${said}${readFileSync(files.console, 'utf8')}`.slice(-1_000) };
+  return { ended, said: () => `${said}${readFileSync(console, 'utf8')}`.slice(-1_000) };
 }
