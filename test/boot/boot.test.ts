@@ -3,7 +3,7 @@ import { chmodSync, cpSync, mkdirSync, symlinkSync, writeFileSync } from 'node:f
 import { join } from 'node:path';
 import { after, before } from 'node:test';
 import { fetchRuntime } from '../../build/node-runtime.ts';
-import { emulateArm } from '../support/emulation.ts';
+import { emulateArm, ON_ARM } from '../support/emulation.ts';
 import { checkNothingLeft } from '../support/leaks.ts';
 import { OPENING, postScript, readAnswer, toolCall } from '../support/machine-client.ts';
 import { enterRoot, makeRootWithKernel, whyNoMachine, type Debian } from '../support/machine.ts';
@@ -15,10 +15,10 @@ import { waitFor } from '../support/wait.ts';
 
 /**
  * A Debian with its own kernel and the package installed, from power-on: the tests follow each other, each goes on where
- * the one before stopped. Everything is said over a serial line of the machine. MCPROXY_TEST_BOOT=arm64 boots the
- * package for arm64, on a kernel with pages of 16 KiB as on a Raspberry Pi 5.
+ * the one before stopped. Everything is said over a serial line of the machine. `npm run test:arm64` boots
+ * the package for arm64, on a kernel with pages of 16 KiB as on a Raspberry Pi 5.
  */
-const architecture = process.env['MCPROXY_TEST_BOOT'] === 'arm64' ? 'arm64' : 'amd64';
+const architecture = ON_ARM ? 'arm64' : 'amd64';
 const MACHINES = {
   amd64: { suite: 'bookworm', runtime: 'x64', pageBytes: 4_096 },
   arm64: { suite: 'trixie', runtime: 'arm64', pageBytes: 16_384 },
@@ -58,7 +58,7 @@ after(async () => {
 
 if (skip === false) {
   before(async () => {
-    const entry = architecture === 'arm64' ? await emulateArm(cleanup) : [];
+    const entry = ON_ARM ? await emulateArm(cleanup) : [];
     const debian: Debian = { suite, architecture, entry };
     const root = makeRootWithKernel(cleanup, debian, { [debianPackage(architecture)]: 'root/mcproxy.deb' });
     furnish(root);

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { lstatSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { emulateArm } from '../support/emulation.ts';
-import { enterRoot, makeRoot, whyNoMachine, type Debian } from '../support/machine.ts';
+import { emulateArm, ON_ARM } from '../support/emulation.ts';
+import { BOOKWORM, enterRoot, makeRoot, makeRootWithKernel, whyNoMachine, type Debian } from '../support/machine.ts';
 import { debianPackage, NEXT_VERSION, nextDebianPackage } from '../support/products.ts';
 import { collectCleanup } from '../support/temp-dir.ts';
 import { verifies } from '../support/verifies.ts';
@@ -26,11 +26,10 @@ for (const architecture of ['amd64', 'arm64'] as const) {
 }
 
 const EXAMPLES = ['strict.conf', 'credentials.conf', 'haproxy.cfg', 'nginx.conf'];
-const SYSTEMS = [
-  { suite: 'bookworm', architecture: 'amd64' },
-  { suite: 'trixie', architecture: 'amd64' },
-  { suite: 'trixie', architecture: 'arm64' },
-] as const satisfies Debian[];
+/** The one for arm64 takes minutes in emulation: `npm run test:arm64`. Its root directory is that of `test/boot`. */
+const SYSTEMS: readonly Debian[] = ON_ARM
+  ? [{ suite: 'trixie', architecture: 'arm64' }]
+  : [BOOKWORM, { suite: 'trixie', architecture: 'amd64' }];
 
 for (const { suite, architecture } of SYSTEMS) {
   verifies(
@@ -39,10 +38,10 @@ for (const { suite, architecture } of SYSTEMS) {
     async (t) => {
       const cleanup = collectCleanup();
       t.after(cleanup.run);
-      const debian = { suite, architecture, entry: architecture === 'arm64' ? await emulateArm(cleanup) : [] };
+      const debian = { suite, architecture, entry: ON_ARM ? await emulateArm(cleanup) : [] };
       const next = nextDebianPackage(cleanup, architecture);
       const files = { [debianPackage(architecture)]: 'root/mcproxy.deb', [next]: 'root/next.deb' };
-      const root = makeRoot(cleanup, debian, files);
+      const root = ON_ARM ? makeRootWithKernel(cleanup, debian, files) : makeRoot(cleanup, debian, files);
       const machine = enterRoot(root, debian);
       const has = (path: string): boolean => lstatSync(join(root, path), { throwIfNoEntry: false }) !== undefined;
 

@@ -6,11 +6,14 @@
  * and nothing is left: it ends with this process, however that ends. All users and groups are the same in it, but no
  * device can be made. Needs root.
  */
-import { spawn, type ChildProcess } from 'node:child_process';
+import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process';
 import { existsSync, writeFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import type { Cleanup } from './temp-dir.ts';
 import { within } from './wait.ts';
+
+/** Whether tests of the package are about the one for arm64, and everything in their machines is emulated. */
+export const ON_ARM = process.env['MCPROXY_TEST_ARM64'] === '1';
 
 const SETTING = '/usr/lib/binfmt.d/qemu-aarch64.conf';
 const KNOWN = '/proc/sys/fs/binfmt_misc/qemu-aarch64';
@@ -28,7 +31,7 @@ export async function emulateArm(cleanup: Cleanup): Promise<readonly string[]> {
   if (existsSync(KNOWN)) return [];
   if (!existsSync(SETTING)) throw new Error(`${SETTING} is missing; run: apt install qemu-user-static`);
   const words = ['--user', '--mount', '--propagation', 'private', 'sh', '-c', HOLDER];
-  const holder = spawn('unshare', words, { stdio: ['pipe', 'pipe', 'pipe'] });
+  const holder = spawn('unshare', words, { stdio: 'pipe' });
   const ended = new Promise((resolve) => holder.once('close', resolve));
   cleanup.after(async () => {
     holder.kill('SIGKILL');
@@ -44,10 +47,10 @@ export async function emulateArm(cleanup: Cleanup): Promise<readonly string[]> {
 }
 
 /** A function that resolves when the next line is the word. @throws {Error} with what is said instead */
-function listen({ stdout, stderr }: ChildProcess): (word: string) => Promise<void> {
+function listen({ stdout, stderr }: ChildProcessWithoutNullStreams): (word: string) => Promise<void> {
   let complaints = '';
-  stderr?.on('data', (bytes: Buffer) => (complaints += String(bytes)));
-  const lines = createInterface({ input: stdout ?? process.stdin })[Symbol.asyncIterator]();
+  stderr.on('data', (bytes: Buffer) => (complaints += String(bytes)));
+  const lines = createInterface({ input: stdout })[Symbol.asyncIterator]();
   return async (word) => {
     const { value, done } = await within(lines.next(), { deadlineMs: 10_000, what: 'the emulation of arm64' });
     if (done === true || value !== word) throw new Error(`arm64 cannot be emulated here: ${complaints.trim()}`);
