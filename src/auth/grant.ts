@@ -13,7 +13,7 @@ import { OAUTH_METADATA_MS_MAX, OAUTH_REJECTED_MS_MIN, OAUTH_WAIT_MS_MAX } from 
 import type { Clock, CredentialRenewal, OAuthClient } from '../model.ts';
 import { parseBearerChallenge } from '../text/challenge.ts';
 import type { AskIssuer } from './issuer-metadata.ts';
-import { createPauses, type Pauses } from './issuer-wait.ts';
+import { createPauses, withinTime, type Pauses } from './issuer-wait.ts';
 import { findTokenEndpoint, type TokenEndpoint } from './token-endpoint.ts';
 import { holdKept, holdToken, type HeldToken } from './token-life.ts';
 import { requestToken, type TokenAnswer } from './token-request.ts';
@@ -132,7 +132,7 @@ class TokenGrant implements Grant {
     const work = this.#get().finally(() => {
       this.#running = undefined;
     });
-    const bounded = withinTime(work, this.#options.label);
+    const bounded = withinTime(work, OAUTH_WAIT_MS_MAX, () => tooLate(this.#options.label));
     this.#running = { work, bounded };
     // Maybe nobody waits; each failure is told in the diagnostic log.
     bounded.catch(() => undefined);
@@ -236,21 +236,9 @@ class TokenGrant implements Grant {
   }
 }
 
-/** The work goes on when the time is up. */
-async function withinTime(work: Promise<void>, label: string): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    const text = `no access token for ${label}: the authorization server takes too long`;
-    timer = setTimeout(
-      () => reject(new ProxyError('ISSUER_UNREACHABLE', text, { data: { notProcessed: true } })),
-      OAUTH_WAIT_MS_MAX,
-    );
-  });
-  try {
-    await Promise.race([work, late]);
-  } finally {
-    clearTimeout(timer);
-  }
+function tooLate(label: string): ProxyError {
+  const text = `no access token for ${label}: the authorization server takes too long`;
+  return new ProxyError('ISSUER_UNREACHABLE', text, { data: { notProcessed: true } });
 }
 
 function asFailure(label: string, thrown: unknown): ProxyError {

@@ -8,16 +8,11 @@ import { ProxyError } from '../errors.ts';
 import { ISSUER_PAUSE_MS_BASE, ISSUER_PAUSE_MS_MAX, ISSUER_WAIT_MS_MAX } from '../limits.ts';
 
 /**
- * What a promise resolves to, if that is soon enough.
+ * What a promise resolves to, if that is soon enough. What is waited for goes on when the time is up.
  *
- * @throws {ProxyError} ISSUER_UNREACHABLE when it takes longer than `ms`; what the promise rejects with
+ * @throws what the promise rejects with; what `late` makes when it takes longer than `ms`
  */
-export async function waitForIssuer<T>(promise: Promise<T>, ms: number, url: string): Promise<T> {
-  const late = (): ProxyError =>
-    new ProxyError(
-      'ISSUER_UNREACHABLE',
-      `${new URL(url).origin} has not answered within ${ISSUER_WAIT_MS_MAX / 1_000} s`,
-    );
+export async function withinTime<T>(promise: Promise<T>, ms: number, late: () => ProxyError): Promise<T> {
   if (ms <= 0) throw late();
   let timer: NodeJS.Timeout | undefined;
   const end = new Promise<never>((_, reject) => {
@@ -28,6 +23,19 @@ export async function waitForIssuer<T>(promise: Promise<T>, ms: number, url: str
   } finally {
     clearTimeout(timer);
   }
+}
+
+/** The same for what an authorization server is asked. @throws {ProxyError} ISSUER_UNREACHABLE when it is late */
+export function waitForIssuer<T>(promise: Promise<T>, ms: number, url: string): Promise<T> {
+  return withinTime(
+    promise,
+    ms,
+    () =>
+      new ProxyError(
+        'ISSUER_UNREACHABLE',
+        `${new URL(url).origin} has not answered within ${ISSUER_WAIT_MS_MAX / 1_000} s`,
+      ),
+  );
 }
 
 export interface Pauses {
