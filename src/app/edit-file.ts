@@ -7,25 +7,15 @@
  * is readable by its owner only, or by the group of the service. What the change is, is passed in.
  */
 import { randomBytes } from 'node:crypto';
-import {
-  link,
-  lstat,
-  mkdir,
-  open,
-  readFile,
-  readlink,
-  realpath,
-  rename,
-  unlink,
-  type FileHandle,
-} from 'node:fs/promises';
+import { link, lstat, mkdir, open, readFile, readlink, realpath, unlink, type FileHandle } from 'node:fs/promises';
 import { hostname } from 'node:os';
-import { basename, dirname, join, resolve } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 
 import { ProxyError } from '../errors.ts';
 import { EDIT_LOCK_MS_MAX, LINK_COUNT_MAX } from '../limits.ts';
 import { readOperatorFile } from './operator-file.ts';
+import { replaceFile } from './replace-file.ts';
 
 const LOCK_RETRY_MS = 25;
 /** The group that the package makes; a new file made by root is for it to read. */
@@ -75,27 +65,12 @@ async function finalTarget(path: string): Promise<string> {
 
 async function replace(target: string, text: string): Promise<void> {
   const old = await lstat(target).catch(() => undefined);
-  const temporary = join(dirname(target), `.${basename(target)}.${randomBytes(6).toString('hex')}.tmp`);
-  const handle = await open(temporary, 'wx', 0o600);
-  try {
-    try {
-      if (old === undefined) await giveToService(handle);
-      else {
-        const made = await handle.stat();
-        if (made.uid !== old.uid || made.gid !== old.gid) await handle.chown(old.uid, old.gid);
-        await handle.chmod(old.mode & 0o7777); // after chown, which clears bits
-      }
-      await handle.writeFile(text);
-      await handle.sync();
-    } finally {
-      await handle.close();
-    }
-    await rename(temporary, target);
-  } catch (error) {
-    await unlink(temporary).catch(() => undefined);
-    throw error;
-  }
-  await syncDirectory(dirname(target));
+  await replaceFile(target, text, async (handle) => {
+    if (old === undefined) return giveToService(handle);
+    const made = await handle.stat();
+    if (made.uid !== old.uid || made.gid !== old.gid) await handle.chown(old.uid, old.gid);
+    await handle.chmod(old.mode & 0o7777); // after chown, which clears bits
+  });
 }
 
 /** A file that root makes belongs to root and is readable by the service. */
@@ -107,13 +82,6 @@ async function giveToService(handle: FileHandle): Promise<void> {
   if (!Number.isInteger(id)) return;
   await handle.chown(0, id);
   await handle.chmod(0o640);
-}
-
-/** Makes the rename survive a power cut. Some file systems cannot; the change is then only less durable. */
-async function syncDirectory(directory: string): Promise<void> {
-  const handle = await open(directory).catch(() => undefined);
-  await handle?.sync().catch(() => undefined);
-  await handle?.close();
 }
 
 interface Lock {

@@ -6,12 +6,13 @@
  * that cannot be read, costs only the memory of what was used before.
  */
 import { readFileSync } from 'node:fs';
-import { mkdir, rename, writeFile } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import type { Family } from '../auth/facade-families.ts';
 import type { Diag } from '../log/diag.ts';
 import { isObject } from '../mcp/jsonrpc.ts';
+import { replaceFile } from './replace-file.ts';
 
 export type LoginRow = readonly [id: string, family: Family];
 
@@ -39,9 +40,7 @@ export function openLoginFile(directory: string | undefined, diag: Diag): LoginF
       wanted = undefined;
       try {
         await mkdir(directory, { recursive: true, mode: 0o700 });
-        const draft = `${path}.${process.pid}`;
-        await writeFile(draft, text, { mode: 0o600 });
-        await rename(draft, path);
+        await replaceFile(path, text);
       } catch (error) {
         diag.warn('what logins were used is not kept', { reason: (error as Error).message });
       }

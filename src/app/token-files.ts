@@ -6,16 +6,15 @@
  * as long as the process, and the diagnostic log says why. Several processes may use one directory: a file says for which
  * configuration it is, and only that one removes it when nobody needs it any more.
  */
-import { randomUUID } from 'node:crypto';
-import { mkdir, open, readdir, rename, stat, unlink } from 'node:fs/promises';
+import { mkdir, open, readdir, stat, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import type { KeptTokens, TokenStore } from '../auth/grant.ts';
 import { OAUTH_FILE_BYTES_MAX, OAUTH_FILE_COUNT_MAX } from '../limits.ts';
+import { replaceFile, TEMPORARY } from './replace-file.ts';
 
 const FORMAT = 1;
 const SUFFIX = '.json';
-const TEMPORARY = '.tmp';
 /** A process that writes one does not need so long. */
 const TEMPORARY_MS_MAX = 60 * 60_000;
 
@@ -125,24 +124,6 @@ function decode(text: string): File {
 
 function isText(value: unknown): boolean {
   return value === undefined || typeof value === 'string';
-}
-
-async function replaceFile(path: string, text: string): Promise<void> {
-  const temporary = `${path}.${randomUUID()}${TEMPORARY}`;
-  const file = await open(temporary, 'wx', 0o600);
-  try {
-    await file.writeFile(text);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-  await rename(temporary, path);
-  const directory = await open(join(path, '..'), 'r');
-  try {
-    await directory.sync();
-  } finally {
-    await directory.close();
-  }
 }
 
 /** Those of this configuration that nobody needs, what a crash left, and the oldest of too many. */
