@@ -28,6 +28,8 @@ export const PACKAGE = {
     'Installed on a real Debian it serves after each start of the machine, comes back when killed, and continues its log and sessions.',
   'package.containers':
     'The images serve unprivileged and confined, say whether they are healthy, and stop in good order.',
+  'package.container-files':
+    'compose.yml, the Quadlet and kubernetes.yml run the image by the commands of their guide, and end it in good order.',
   'package.install-script':
     'install.sh brings a bare system to a first user and a tried service, can be run again, and undoes it.',
   'package.texts': 'Manual page, completions and the shipped configuration fit the program.',

@@ -2,8 +2,8 @@
 /**
  * An MCP server with one tool, `where`, that writes into its home and the cache of npm and says where that was.
  *
- * Over stdio, or with a port as its argument over Streamable HTTP with JSON answers. Speaks 2025-06-18 and needs nothing
- * but Node, so that it runs on a bare machine.
+ * Over stdio, or with a port and, where wanted, an address as arguments over Streamable HTTP with JSON answers. Speaks
+ * 2025-06-18 and needs nothing but Node, so that it runs on a bare machine.
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
@@ -11,7 +11,7 @@ import { join } from 'node:path';
 import process from 'node:process';
 import { createInterface } from 'node:readline';
 
-const [port] = process.argv.slice(2);
+const [port, host = '127.0.0.1'] = process.argv.slice(2);
 
 function where() {
   const directories = [process.env.HOME, process.env.npm_config_cache].filter((path) => path !== undefined);
@@ -49,5 +49,5 @@ if (port === undefined) {
     const reply = answer(JSON.parse(Buffer.concat(chunks).toString('utf8')));
     if (reply === undefined) return response.writeHead(202).end();
     return response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(reply));
-  }).listen(Number(port), '127.0.0.1');
+  }).listen(Number(port), host);
 }

@@ -17,10 +17,11 @@ export interface PostOptions {
   readonly token: string;
   /** Of a conversation that goes on. */
   readonly session?: string;
+  readonly port?: number;
 }
 
 /** The shell script that sends a message with curl, which prints head and body of the answer. */
-export function postScript(message: unknown, { token, session }: PostOptions): string {
+export function postScript(message: unknown, { token, session, port = 3_000 }: PostOptions): string {
   const fields = [
     `Authorization: Bearer ${token}`,
     'Content-Type: application/json',
@@ -28,7 +29,7 @@ export function postScript(message: unknown, { token, session }: PostOptions): s
     ...(session === undefined ? [] : [`Mcp-Session-Id: ${session}`, 'MCP-Protocol-Version: 2025-06-18']),
   ];
   const words = fields.map((field) => `-H '${field}'`).join(' ');
-  return `curl -sS -i -X POST ${words} --data '${JSON.stringify(message)}' http://127.0.0.1:3000/mcp`;
+  return `curl -sS -i -X POST ${words} --data '${JSON.stringify(message)}' http://127.0.0.1:${port}/mcp`;
 }
 
 export function toolCall(name: string): object {

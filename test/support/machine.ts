@@ -51,10 +51,11 @@ export interface Debian {
 /** The oldest that is supported. */
 export const BOOKWORM: Debian = { suite: 'bookworm', architecture: 'amd64' };
 
-/** What a root directory is made for: services and packages alone, or booting it with a kernel of its own. */
-type Purpose = 'services' | 'kernel';
+/** What a root directory is made for: services and packages alone, containers too, or booting it with a kernel of its own. */
+type Purpose = 'services' | 'containers' | 'kernel';
 
 const PACKAGES = 'systemd-sysv,dbus,ca-certificates,iproute2,procps,curl,logrotate';
+const CONTAINER_PACKAGES = 'podman,crun,netavark,aardvark-dns,nftables,catatonit,podman-compose,docker-compose,openssl';
 /** For arm64 the one with pages of 16 KiB, which a Raspberry Pi 5 has too; bookworm has none. */
 const KERNEL = { amd64: 'linux-image-cloud-amd64', arm64: 'linux-image-arm64-16k' } as const;
 const SCRIPT_MS_MAX = 300_000;
@@ -71,6 +72,11 @@ export function whyNoMachine(): string | undefined {
 /** A fresh root directory of a Debian; `files` are copied into it. */
 export function makeRoot(cleanup: Cleanup, debian: Debian, files: Readonly<Record<string, string>> = {}): string {
   return unpackRoot(cleanup, rootArchive(debian, 'services'), files);
+}
+
+/** The same with Podman, its network and its Compose. */
+export function makeRootWithPodman(cleanup: Cleanup, debian: Debian, files: Readonly<Record<string, string>>): string {
+  return unpackRoot(cleanup, rootArchive(debian, 'containers'), files);
 }
 
 /** The same with a kernel of Debian: `vmlinuz` and `initrd.img` are at its top. */
@@ -180,7 +186,8 @@ const LEAN_INITRD = [
 /** A root directory as a tar file, made when it is not in the cache. */
 export function rootArchive({ suite, architecture, entry = [] }: Debian, purpose: Purpose): string {
   const foreign = architecture === 'amd64' ? '' : `-${architecture}`;
-  const archive = join(cacheDirectory(), `${purpose === 'kernel' ? 'root-kernel' : 'root'}-${suite}${foreign}.tar`);
+  const name = { services: 'root', containers: 'root-containers', kernel: 'root-kernel' }[purpose];
+  const archive = join(cacheDirectory(), `${name}-${suite}${foreign}.tar`);
   if (existsSync(archive)) return archive;
   mkdirSync(cacheDirectory(), { recursive: true });
   const making = `${archive}.${process.pid}.making.tar`;
@@ -188,10 +195,11 @@ export function rootArchive({ suite, architecture, entry = [] }: Debian, purpose
   writeFileSync(source, `deb ${archiveAddress()} ${suite} main\n`);
   const options = ['--quiet', '--mode=root', '--variant=minbase', `--arch=${architecture}`];
   options.push(`--include=${PACKAGES}`);
+  if (purpose === 'containers') options.push(`--include=${CONTAINER_PACKAGES}`);
   if (purpose === 'kernel')
     options.push(`--include=${KERNEL[architecture]},initramfs-tools,zstd`, `--essential-hook=${LEAN_INITRD}`);
-  const [name, ...args] = [...entry, 'mmdebstrap', ...options, suite, making, source];
-  runTool([name, ...args], { install: 'apt install mmdebstrap arch-test' });
+  const [program, ...args] = [...entry, 'mmdebstrap', ...options, suite, making, source];
+  runTool([program, ...args], { install: 'apt install mmdebstrap arch-test' });
   renameSync(making, archive);
   return archive;
 }
