@@ -32,7 +32,7 @@ const BASE_IMAGE = 'docker.io/library/debian:12-slim';
 const SOURCES = '/srv/mcproxy';
 const SERVERS = 'servers: { up: { url: "http://host.containers.internal:4000/mcp" } }';
 
-/** Neither may be limited everywhere, nor may limits be lifted. */
+/** Not every machine lets processes be counted, or limits be lifted, which is what Podman does by itself. */
 const CONTAINERS_CONF = `[containers]
 pids_limit = 0
 default_ulimits = ["nofile=1024:1024", "nproc=1000:1000"]

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { chmodSync, chownSync, cpSync, readFileSync } from 'node:fs';
+import { chmodSync, chownSync, cpSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before } from 'node:test';
 import { fetchRuntime } from '../../build/node-runtime.ts';
@@ -123,6 +123,20 @@ for (const { image, volumes, further, server } of [
 
       podman.must(['stop', '--time=20', image]);
       assert.equal(podman.must(['inspect', '--format={{.State.ExitCode}}', image]).trim(), '0');
+    },
+    { skip },
+  );
+
+  verifies(
+    'package.containers',
+    `a user whom the image ${image} adds stands in a file that its service can read`,
+    (t) => {
+      if (whyNot !== undefined) return t.skip(whyNot);
+      const dir = makeTempDir(cleanup);
+      const options = [...RUN_OPTIONS, '--user=0', `--volume=${dir}:/etc/mcproxy`];
+      podman.must(['run', '--rm', ...options, image, 'token', 'add', 'alice']);
+      const { mode, gid } = statSync(join(dir, 'tokens.yml'));
+      assert.deepEqual([mode & 0o777, gid], [0o640, USER]);
     },
     { skip },
   );
