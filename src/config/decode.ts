@@ -249,6 +249,11 @@ function decodePairs({ reading, options }: Task, node: YamlNode, name: string): 
   return pairs.length === said.length ? pairs : undefined;
 }
 
+/** Whether the map has a value under `name`, be it a wrong one: what is wrong was reported and is not missing as well. */
+export function isWritten(node: YamlNode, name: string): boolean {
+  return node.kind === 'map' && node.pairs.some((pair) => pair.name === name && !isNothing(pair.value));
+}
+
 /** The names that stand without a value. */
 export function namesWithoutValue(found: Found<readonly Pair[]> | undefined): string[] {
   if (found?.at.kind !== 'map') return [];

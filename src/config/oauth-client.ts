@@ -6,7 +6,7 @@
  */
 import type { Credential } from '../model.ts';
 import type { YamlNode } from '../text/yaml.ts';
-import { decodeMap } from './decode.ts';
+import { decodeMap, isWritten } from './decode.ts';
 import type { Reading } from './reading.ts';
 import { OAUTH_CLIENT } from './schema-oauth-client.ts';
 
@@ -23,10 +23,11 @@ export function decodeOAuthClient(reading: Reading, node: YamlNode): Credential 
   const allowPrivate = said.allow_private?.value ?? false;
   const refuse = (at: YamlNode | undefined, text: string, fix: string): void =>
     reading.problems.error(at, { text, fix });
-  if (clientId === undefined) refuse(node, '"auth: {type: oauth}" needs the name of a client', 'write "client_id"');
-  if (clientSecret === undefined && refreshToken === undefined)
+  const lacks = (name: keyof typeof OAUTH_CLIENT): boolean => said[name] === undefined && !isWritten(node, name);
+  if (lacks('client_id')) refuse(node, '"auth: {type: oauth}" needs the name of a client', 'write "client_id"');
+  if (lacks('client_secret') && lacks('refresh_token'))
     refuse(node, '"auth: {type: oauth}" has nothing to get a token with', 'write "client_secret" or "refresh_token"');
-  if (clientAuth !== undefined && clientAuth.value !== 'auto' && clientSecret === undefined)
+  if (clientAuth !== undefined && clientAuth.value !== 'auto' && lacks('client_secret'))
     refuse(clientAuth.at, '"client_auth" is about a secret, and there is none', 'write "client_secret", or delete it');
   for (const [name, found] of [
     ['client_id', clientId],

@@ -6,7 +6,9 @@
  * there no other Host gets past the guard. Source: RFC 9728 §2, RFC 8707 §2, MCP 2026-07-28 authorization.
  */
 import type { ClaimsConfig, Config, FacadeConfig, OAuthConfig, RoleConfig, ServerConfig } from '../model.ts';
+import { findNearest } from '../text/nearest.ts';
 import type { Values } from './decode.ts';
+import { isLoopbackHost } from './loopback.ts';
 import { showName, type FileProblems } from './problems.ts';
 import type { SETTINGS } from './schema.ts';
 
@@ -60,7 +62,7 @@ export function decodeOAuth(settings: Settings, known: Known, problems: FileProb
   const audiences = settings['auth.audience'] ?? [];
   if (audiences.length === 0 && publicUrl === undefined)
     refuse('for whom access tokens have to be is not known', 'write "public_url", or "audience" under auth');
-  const isLoopback = /^(?:localhost$|127\.|::1$)/.test(settings.listen?.host ?? '127.0.0.1');
+  const isLoopback = isLoopbackHost(settings.listen?.host ?? '127.0.0.1');
   if (publicUrl === undefined && (!isLoopback || (settings.allowed_hosts ?? []).length > 0))
     refuse('what clients call this service is not known', 'write "public_url"');
   return {
@@ -68,7 +70,7 @@ export function decodeOAuth(settings: Settings, known: Known, problems: FileProb
     oauth: {
       issuer,
       jwt: settings['auth.jwt.issuer'] === undefined ? undefined : { jwksUrl: settings['auth.jwt.jwks_url'] },
-      introspection: introspectionOf(settings, refuse),
+      introspection: introspectionOf(settings, problems),
       audiences,
       scopes,
       userClaim: settings['auth.user_claim'] ?? 'sub',
@@ -125,13 +127,18 @@ function checkUrls(settings: Settings, allowPrivate: boolean, refuse: Refuse): v
   }
 }
 
-function introspectionOf(settings: Settings, refuse: Refuse): OAuthConfig['introspection'] {
+function introspectionOf(settings: Settings, problems: FileProblems): OAuthConfig['introspection'] {
   const url = settings['auth.introspection.url'];
   const clientId = settings['auth.introspection.client_id'];
   const clientSecret = settings['auth.introspection.client_secret'];
   if (url !== undefined && clientId !== undefined && clientSecret !== undefined) return { url, clientId, clientSecret };
-  if (url !== undefined || clientId !== undefined || clientSecret !== undefined)
-    refuse('auth.introspection is not complete', 'write "url", "client_id" and "client_secret" under it');
+  // One that is wrong was reported, and is not missing as well.
+  const isOnlyWrong = problems.errorCount() > 0;
+  if (!isOnlyWrong && (url !== undefined || clientId !== undefined || clientSecret !== undefined))
+    problems.error(undefined, {
+      text: 'auth.introspection is not complete',
+      fix: 'write "url", "client_id" and "client_secret" under it',
+    });
   return undefined;
 }
 
@@ -145,8 +152,13 @@ function serversOf(
   const found = new Map<string, ServerConfig>(); // Bounded by configuration.
   for (const name of names) {
     const server = all.get(name);
-    if (server === undefined) refuse(`the server ${showName(name)} of auth.servers is defined nowhere`, 'correct it');
-    else found.set(name, server);
+    if (server !== undefined) found.set(name, server);
+    else {
+      const nearest = findNearest(name, all.keys());
+      const fix =
+        nearest === undefined ? 'define it under "servers", or delete it there' : `did you mean "${nearest}"?`;
+      refuse(`the server ${showName(name)} of auth.servers is defined nowhere`, fix);
+    }
   }
   return found;
 }

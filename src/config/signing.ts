@@ -8,7 +8,7 @@ import type { Credential, SigningScheme } from '../model.ts';
 import { findNearest } from '../text/nearest.ts';
 import { makeSecret } from '../text/secret.ts';
 import type { YamlNode } from '../text/yaml.ts';
-import { decodeMap, own, type Decoded } from './decode.ts';
+import { decodeMap, isWritten, own, type Decoded } from './decode.ts';
 import { showName } from './problems.ts';
 import type { Reading } from './reading.ts';
 import { SIGNING } from './schema-signing.ts';
@@ -31,13 +31,16 @@ export function decodeSigning(reading: Reading, node: YamlNode): Credential | un
   const preset = said.preset?.value ?? 'gocorestack';
   const refuse = (at: YamlNode | undefined, text: string, fix: string): void =>
     reading.problems.error(at, { text, fix });
-  if (secret === undefined) refuse(node, '"auth: {type: hmac}" needs a secret', 'write it under "secret"');
+  const lacks = (name: keyof typeof SIGNING): boolean => said[name] === undefined && !isWritten(node, name);
+  if (lacks('secret')) refuse(node, '"auth: {type: hmac}" needs a secret', 'write it under "secret"');
   const scheme = schemeOf(reading, said, SIGNING_PRESETS[preset]);
-  if (needsKeyId(scheme) && keyId === undefined) refuse(node, 'this signature names its key', 'write "key_id"');
+  if (needsKeyId(scheme) && lacks('key_id')) refuse(node, 'this signature names its key', 'write "key_id"');
   if (keyId !== undefined && !/^[\x21\x23-\x5b\x5d-\x7e]+$/.test(keyId.value))
     refuse(keyId.at, 'a "key_id" is visible ASCII without quotes', 'write the name as the server knows it');
   const bare = secret?.value.reveal().replace(preset === 'standard-webhooks' ? /^whsec_/ : /^$/, '') ?? '';
-  if (secret !== undefined && !isEncoded(bare, scheme.secretEncoding))
+  if (secret !== undefined && bare === '')
+    refuse(secret.at, 'the secret is empty', 'write the one that both sides have');
+  else if (secret !== undefined && !isEncoded(bare, scheme.secretEncoding))
     refuse(secret.at, `the secret is not in the form ${scheme.secretEncoding}`, 'correct it, or set "secret_encoding"');
   if (reading.problems.errorCount() > before || secret === undefined) return undefined;
   reading.secrets.add(bare);
@@ -126,7 +129,7 @@ function needsKeyId(scheme: SigningScheme): boolean {
 }
 
 function isEncoded(secret: string, encoding: SigningScheme['secretEncoding']): boolean {
-  if (encoding === 'text') return secret !== '';
+  if (encoding === 'text') return true;
   if (encoding === 'hex') return /^(?:[\da-f]{2})+$/i.test(secret);
   return /^[A-Za-z0-9+/_-]+={0,2}$/.test(secret);
 }

@@ -85,6 +85,16 @@ for (const { name, auth, expected } of [
     auth: 'client_id: me, refresh_token: x, client_auth: post',
     expected: '"client_auth" is about a secret, and there is none',
   },
+  {
+    name: 'a secret whose variable is not set',
+    auth: 'client_id: me, client_secret: "${NO_SECRET}", client_auth: post',
+    expected: 'the variable NO_SECRET is not set',
+  },
+  {
+    name: 'a client whose variable is not set',
+    auth: 'client_id: "${NO_CLIENT}", client_secret: x',
+    expected: 'the variable NO_CLIENT is not set',
+  },
   { name: 'an unknown option', auth: `${GOOD}, scope: a`, expected: '"scope" is not an option here' },
 ]) {
   verifies('oauth-out.config', `${name} is a problem with its place`, () => {

@@ -76,7 +76,7 @@ const gaps: readonly { name: string; config: string; problem: RegExp }[] = [
   {
     name: 'an unknown server',
     config: `${PUBLIC}auth: { ${JWT}, servers: [x] }\n`,
-    problem: /auth.servers is defined nowhere/,
+    problem: /auth.servers is defined nowhere \| define it under "servers"/,
   },
   {
     name: 'an administrator without a role claim',
@@ -90,6 +90,15 @@ for (const { name, config, problem } of gaps) {
     assertRefused(config, problem);
   });
 }
+
+verifies('oauth.config', 'a secret whose variable is not set does not make an introspection incomplete as well', () => {
+  const asked = 'introspection: { url: https://x.example, client_id: me, client_secret: "${NO_SECRET}" }';
+  const { problems } = parseFiles({ config: `${PUBLIC}auth: { ${asked} }\n` });
+  assert.deepEqual(
+    problems.filter(({ severity }) => severity === 'error').map(({ text }) => text),
+    ['the variable NO_SECRET is not set'],
+  );
+});
 
 verifies('oauth.config', 'a claim that cannot give anything is worth a word', () => {
   const linesFor = (tokens: string): string =>

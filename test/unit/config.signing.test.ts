@@ -64,6 +64,7 @@ test('every part of a preset may be written differently', () => {
 
 const WRONG: readonly { name: string; auth: string; says: RegExp }[] = [
   { name: 'no secret', auth: '{ type: hmac, key_id: k }', says: /needs a secret/ },
+  { name: 'an empty secret', auth: '{ type: hmac, key_id: k, secret: "" }', says: /^the secret is empty$/ },
   { name: 'no key where it is named', auth: '{ type: hmac, secret: s-e-c-r-e-t }', says: /names its key/ },
   { name: 'a key with a quote', auth: `{ type: hmac, key_id: 'a"b', secret: s3cret }`, says: /visible ASCII/ },
   { name: 'an unknown preset', auth: '{ type: hmac, preset: githup, secret: s3cret }', says: /preset/ },
@@ -116,6 +117,13 @@ for (const { name, auth, says } of WRONG) {
     assert.ok(!/s3cret|s-e-c-r-e-t|not base64/.test(problems.join('\n')));
   });
 }
+
+test('a secret or a key whose variable is not set is not missing as well', () => {
+  assert.deepEqual(read('{ type: hmac, key_id: "${NO_KEY}", secret: "${NO_SECRET}" }').problems, [
+    'the variable NO_KEY is not set',
+    'the variable NO_SECRET is not set',
+  ]);
+});
 
 test('a signature and a token contradict each other', () => {
   const { problems } = parseFiles({
