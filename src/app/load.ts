@@ -93,8 +93,10 @@ export async function loadConfig(options: LoadOptions): Promise<LoadedConfig> {
     texts.push({ path: file.path, text: file.text, role: planned.role });
     modes.set(file.path, file.mode);
   }
-  const single = texts.length === 0 ? singleUpstreamText(options.env) : undefined;
-  if (single !== undefined) texts.push({ path: resolve('MCP_UPSTREAM_URL'), text: single, role: 'config' });
+  const single = singleUpstreamText(options.env);
+  const isSingle = single !== undefined && !texts.some(({ role }) => role === 'config');
+  if (isSingle) texts.push({ path: SINGLE, text: single, role: 'config' });
+  else if (single !== undefined && !texts.some(({ text }) => text.includes(SINGLE))) problems.push(UNUSED_SINGLE);
   const secrets = createSecretReader(options.env);
   const parsed = parseConfig({
     files: texts,
@@ -105,9 +107,10 @@ export async function loadConfig(options: LoadOptions): Promise<LoadedConfig> {
     sha256,
     overrides: options.overrides,
     piped: options.piped === true,
+    single: isSingle,
   });
   for (const [path, digest] of secrets.digests) if (digest !== undefined) digests.set(path, digest);
-  problems.push(...parsed.problems);
+  problems.push(...parsed.problems.map((problem) => (problem.file === SINGLE ? withoutPlace(problem) : problem)));
   if (parsed.config !== undefined) problems.push(...exposedSecrets(texts, { modes, config: parsed.config }));
   const failed = problems.some((problem) => problem.severity === 'error');
   const empty =
@@ -123,6 +126,20 @@ export async function loadConfig(options: LoadOptions): Promise<LoadedConfig> {
     lockFile: plan.files.find((file) => file.role === 'lock')?.path ?? resolve(LOCK_NAME),
     demo,
   };
+}
+
+const SINGLE = 'MCP_UPSTREAM_URL';
+const UNUSED_SINGLE: Problem = {
+  ...fileProblem('environment and command line', {
+    text: `${SINGLE} is not looked at, because there is a configuration file`,
+    fix: 'write the server under "servers" of that file, or unset the variable',
+  }),
+  severity: 'warning',
+};
+
+/** There is no file in which a line could be looked up. */
+function withoutPlace(problem: Problem): Problem {
+  return { ...problem, position: undefined, excerpt: undefined };
 }
 
 /** Which role a file has by its name; any other name is a configuration. */

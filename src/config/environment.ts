@@ -51,7 +51,7 @@ const FILES: readonly EnvironmentRow[] = [
   {
     name: 'MCP_UPSTREAM_URL',
     meaning:
-      'Without any file: the one server of a local proxy that signs requests with MCP_API_KEY and MCP_API_SECRET (`auth: {type: hmac}`), on 127.0.0.1:8080 or MCP_LISTEN_ADDR.',
+      'Without a configuration file: the one server of a local proxy that signs requests with MCP_API_KEY and MCP_API_SECRET (`auth: {type: hmac}`), on 127.0.0.1:8080 or MCP_LISTEN_ADDR.',
   },
   { name: 'MCP_API_KEY', meaning: 'The `key_id` for MCP_UPSTREAM_URL.' },
   { name: 'MCP_API_SECRET', meaning: 'The `secret` for MCP_UPSTREAM_URL.' },

@@ -15,6 +15,7 @@ import { own } from './decode.ts';
 import { applyEnvironment, readApiKeys, type Overrides, type Settings } from './environment.ts';
 import { decodeToolLimits } from './limits.ts';
 import { digestsOf, readLockFile } from './lock-file.ts';
+import { isLoopbackHost } from './loopback.ts';
 import { admitsUnlisted, decodeOAuth, type OAuthSaid } from './oauth.ts';
 import { collectProblems, shownName, showName, type FileProblems, type ProblemList } from './problems.ts';
 import {
@@ -26,6 +27,7 @@ import {
   type SecretReference,
 } from './reading.ts';
 import { decodeServer, resolveServer } from './servers.ts';
+import { singleUpstreamAuth } from './single-upstream.ts';
 import { classifyTokens, KNOWN_KEYS, readConfigFile, readTokensFile, type ServerEntry } from './spellings.ts';
 import { ANONYMOUS, decodeRoles, decodeUsers, defaultLimits, plainUser, resolveRoles, resolveUsers } from './users.ts';
 import type { Known, RoleDraft, UserDraft } from './users.ts';
@@ -45,6 +47,8 @@ export interface ParseInput {
   readonly overrides?: Overrides;
   /** Nobody comes in over HTTP, so that neither users nor the address matter. */
   readonly piped?: boolean;
+  /** One of the files is `singleUpstreamText`. */
+  readonly single?: boolean;
   /** `path` as seen from the file `base`; an empty `base` is the working directory. */
   readonly resolvePath: (base: string, path: string) => string;
   /** What a reference stands for; a path is complete. */
@@ -277,7 +281,9 @@ interface Made {
 function assemble(desk: Desk, made: Made): Config {
   const { settings, known, principals, said } = made;
   const { servers } = known;
-  const auth = settings.auth ?? 'tokens';
+  const listen = { host: settings.listen?.host ?? '127.0.0.1', port: settings.listen?.port ?? 3000 };
+  const fallback = desk.input.single === true ? singleUpstreamAuth(listen.host, principals.length) : 'tokens';
+  const auth = settings.auth ?? fallback;
   const clusterKey = settings['cluster.key'];
   const limits = defaultLimits(known);
   const anonymous: Principal = {
@@ -288,7 +294,7 @@ function assemble(desk: Desk, made: Made): Config {
     ...(limits === undefined ? {} : { limits }),
   };
   return {
-    listen: { host: settings.listen?.host ?? '127.0.0.1', port: settings.listen?.port ?? 3000 },
+    listen,
     pathPrefix: settings.path_prefix ?? '',
     auth,
     ...said,
@@ -366,7 +372,7 @@ function judgeDoor(config: Config, problems: FileProblems, sound: boolean): void
       text: 'with "auth: none" and allowed_origins "*" every web page that is open in a browser here may use all servers',
       fix: 'name the origins that are to be allowed',
     });
-  if (auth === 'none' && !/^(?:localhost|127\.|::1$)/.test(listen.host)) {
+  if (auth === 'none' && !isLoopbackHost(listen.host)) {
     problems.warning(undefined, {
       text: `with "auth: none" everybody who can reach ${listen.host}:${listen.port} may use all servers`,
       fix: 'listen on 127.0.0.1, or delete "auth: none" and add users',

@@ -174,3 +174,59 @@ test('a substitute is judged in place of the file', async () => {
   const loaded = await load({ configPath: path, substitute: { path: tokensFile, text: TOKENS } });
   assert.deepEqual(users(loaded), ['alice'], texts(loaded));
 });
+
+const SINGLE = { HOME: join(root, 'nowhere'), MCP_UPSTREAM_URL: 'http://127.0.0.1:1/', MCP_API_KEY: 'k' };
+const SIGNING = { ...SINGLE, MCP_API_SECRET: 'secret456' };
+const openings: readonly { name: string; env: Record<string, string>; listen?: string; auth: 'none' | 'tokens' }[] = [
+  { name: 'on loopback', env: {}, auth: 'none' },
+  { name: 'by MCP_LISTEN_ADDR', env: { MCP_LISTEN_ADDR: ':8080' }, auth: 'tokens' },
+  { name: 'by MCP_HOST', env: { MCP_HOST: '0.0.0.0' }, auth: 'tokens' },
+  { name: 'by MCPROXY_LISTEN', env: { MCPROXY_LISTEN: '0.0.0.0:8080' }, auth: 'tokens' },
+  { name: 'by --listen', env: {}, listen: '0.0.0.0', auth: 'tokens' },
+  { name: 'by a name that begins like localhost', env: { MCP_HOST: 'localhost.example.com' }, auth: 'tokens' },
+  { name: 'on loopback with a key', env: { MCP_API_KEYS: 'sk-1234567890abcdef:letta' }, auth: 'tokens' },
+  { name: 'where that is asked for', env: { MCP_HOST: '0.0.0.0', MCP_DISABLE_AUTH: 'true' }, auth: 'none' },
+];
+for (const { name, env, listen, auth } of openings) {
+  verifies('signing.environment', `a signing proxy ${name} has auth: ${auth}`, async () => {
+    const loaded = await load({ env: { ...SIGNING, ...env }, overrides: listen === undefined ? {} : { listen } });
+    assert.equal(loaded.config?.auth, auth, texts(loaded));
+  });
+}
+
+verifies(
+  'signing.environment',
+  'a missing or wrong variable is told once, by its name and without a line',
+  async () => {
+    const loaded = await load({ env: { ...SINGLE, MCP_UPSTREAM_URL: 'here', MCP_LISTEN_ADDR: 'x:y' } });
+    assert.deepEqual(
+      loaded.problems.map(({ file, position, excerpt, text }) => [file, position, excerpt, text]),
+      [
+        ['environment and command line', undefined, undefined, 'MCP_LISTEN_ADDR is not valid'],
+        ['MCP_UPSTREAM_URL', undefined, undefined, '"url" is not valid'],
+        ['MCP_UPSTREAM_URL', undefined, undefined, 'the variable MCP_API_SECRET is not set'],
+      ],
+    );
+  },
+);
+
+verifies('signing.environment', 'users of tokens.yml and of a file of keys may use a signing proxy', async () => {
+  const path = directory({ 'tokens.yml': `users:\n  alice: { token: "${DIGEST}", servers: "*" }\n` });
+  const keys = directory({ 'keys.json': '{"sk-1234567890abcdef": {"client_id": "letta"}}' });
+  const env = { ...SIGNING, MCP_API_KEYS_PATH: join(keys, 'keys.json') };
+  const loaded = await load({ configPath: path, env });
+  assert.deepEqual(users(loaded), ['alice', 'letta'], texts(loaded));
+  assert.deepEqual([...(loaded.config?.servers.keys() ?? [])], ['upstream']);
+});
+
+verifies('signing.environment', 'beside a configuration the variable is told to mean nothing', async () => {
+  const path = directory({ 'mcproxy.yml': CONFIG, 'tokens.yml': TOKENS });
+  const loaded = await load({ configPath: path, env: SIGNING });
+  assert.deepEqual([...(loaded.config?.servers.keys() ?? [])], ['files']);
+  assert.match(texts(loaded), /^environment .*: MCP_UPSTREAM_URL is not looked at/m);
+  const own = directory({
+    'mcproxy.yml': 'servers: { a: { url: "${MCP_UPSTREAM_URL}" } }\n',
+    'tokens.yml': 'users: {}\n',
+  });
+  assert.doesNotMatch(texts(await load({ configPath: own, env: SIGNING })), /not looked at/);
+});
