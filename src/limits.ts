@@ -32,6 +32,8 @@ export const CLIENT_WRITE_IDLE_MS_MAX = 2 * MINUTE;
 export const CLIENT_LINGER_MS_MAX = 1 * SECOND;
 /** Client connections at once; beyond it new ones are refused. */
 export const CONNECTION_COUNT_MAX = 10_000;
+/** Client connections in percent of the files that the process may have open (`ulimit -n`), where that is less. */
+export const CONNECTION_PERCENT_MAX = 75;
 /** Exchanges in progress at once (open streams included). */
 export const EXCHANGE_COUNT_MAX = 10_000;
 

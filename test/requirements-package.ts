@@ -53,6 +53,9 @@ export const SHUTDOWN = {
   'shutdown.drain': 'For the time of `drain` a stopping instance says 503 at `/readyz` and serves all the same.',
   'shutdown.grace': 'Exchanges in progress finish within the grace.',
   'shutdown.sse-ended': 'Open SSE streams end cleanly.',
+  'listener.full':
+    'When as many connections are open as there may be, the operator is told; descriptors are left for the rest.',
+  'listener.waiting': 'A port that is in use is waited for; the operator is told once.',
   'shutdown.just-accepted': 'A connection that was just accepted is not reset: its first request is answered.',
   'shutdown.flush': 'The log is flushed.',
   'shutdown.exit-zero': 'A stop by signal is exit 0.',

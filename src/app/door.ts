@@ -9,6 +9,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Diag } from '../log/diag.ts';
 import type { Config } from '../model.ts';
 import { CLIENT_ACCEPTED_MS, openListener, type Listener } from '../http/server.ts';
+import { connectionCountMax } from './descriptors.ts';
 import type { Serve } from './serve.ts';
 
 export interface Door {
@@ -46,6 +47,8 @@ export async function openDoor(options: DoorOptions): Promise<Door> {
     },
     onMalformed: (failure, socket) => serve.onMalformed(failure, socket),
     onAcceptError: ({ message }) => diag.warn('a connection could not be accepted', { reason: message }),
+    connectionCountMax: connectionCountMax(),
+    onFull: (count) => diag.warn('connections are refused: as many are open as there may be', { count }),
     onWaiting: (reason) => options.onWaiting(reason),
   });
   const door: Door = {

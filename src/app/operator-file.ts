@@ -20,6 +20,8 @@ export type OperatorFile = { readonly path: string; readonly digest: string } & 
       readonly fix: string;
       readonly line: number | undefined;
       readonly denied: boolean;
+      /** It may be read another time without having changed: descriptors ran out, a disk did not answer. */
+      readonly passing: boolean;
     }
   /** `mode` are the permission bits. */
   | { readonly state: 'read'; readonly text: string; readonly mode: number }
@@ -52,11 +54,17 @@ function notOpened(path: string, error: NodeJS.ErrnoException): OperatorFile {
   const code = error.code ?? 'EIO';
   // ENOTDIR: a part of the path is a file, so this file is not there either.
   if (code === 'ENOENT' || code === 'ENOTDIR') return { path, state: 'absent', digest: 'absent' };
-  const denied = code === 'EACCES' || code === 'EPERM';
+  if (code === 'EACCES' || code === 'EPERM') {
+    const fix = 'run the command as root or as the user of the service';
+    return unusable(path, { text: 'permission denied', fix, denied: true });
+  }
+  const isFull = code === 'EMFILE' || code === 'ENFILE';
   return unusable(path, {
-    text: denied ? 'permission denied' : `the file cannot be read (${code})`,
-    fix: denied ? 'run the command as root or as the user of the service' : 'check the path and the disk',
-    denied,
+    text: `the file cannot be read (${code})`,
+    fix: isFull
+      ? 'raise LimitNOFILE of the unit, or `ulimit -n`: too many files are open'
+      : 'check the path and the disk',
+    passing: true,
   });
 }
 
@@ -93,10 +101,10 @@ function tooLong(path: string, size: number): OperatorFile {
 
 function unusable(
   path: string,
-  found: { text: string; fix: string; line?: number; denied?: boolean },
+  found: { text: string; fix: string; line?: number; denied?: boolean; passing?: boolean },
 ): OperatorFile & { state: 'unusable' } {
-  const { text, fix, line, denied = false } = found;
-  return { path, state: 'unusable', text, fix, line, denied, digest: text };
+  const { text, fix, line, denied = false, passing = false } = found;
+  return { path, state: 'unusable', text, fix, line, denied, passing, digest: text };
 }
 
 /** The text without a byte order mark, or the 1-based number of the first line that is not UTF-8. */

@@ -21,6 +21,8 @@ export interface WatchOptions {
   readonly onFallback?: (reason: string) => void;
   /** For tests: in place of `fs.watch`. */
   readonly watchDirectory?: typeof watch;
+  /** For tests: in place of reading. */
+  readonly read?: typeof readOperatorFile;
 }
 
 /** Watches `files` (absolute paths, existing or not) until `close`. */
@@ -116,7 +118,10 @@ export class FileWatch {
   async #anyDigestChanged(): Promise<boolean> {
     let changed = false;
     for (const path of this.#files) {
-      const { digest } = await readOperatorFile(path);
+      const file = await (this.#options.read ?? readOperatorFile)(path);
+      const { digest } = file;
+      // Nothing but another look would show that it can be read again.
+      if (file.state === 'unusable' && file.passing) this.#stamps.set(path, UNSURE);
       const before = this.#digests.get(path);
       this.#digests.set(path, digest);
       if (before !== undefined && before !== digest) changed = true;
@@ -159,6 +164,9 @@ export class FileWatch {
     this.#watchers = [];
   }
 }
+
+/** No stamp is like it, so that the next look at the stamps finds a change. */
+const UNSURE = '?';
 
 /** Changes whenever the file does: inode, both times in nanoseconds, size and mode; follows links. */
 async function stampOf(path: string): Promise<string> {

@@ -36,12 +36,18 @@ export interface ListenerOptions {
   onRequest(request: IncomingMessage, response: ServerResponse): void;
   /** The socket is the receiver's to answer on and to close. */
   onMalformed(failure: ProxyError, socket: Duplex): void;
-  /** The port is in use and is waited for; what this throws ends the waiting. */
+  /** The port is in use and is waited for; told once. What this throws ends the waiting. */
   onWaiting?(reason: string): void;
   /** A connection could not be accepted, for want of descriptors for one. */
   onAcceptError?(error: Error): void;
   /** A listening TCP socket that was passed to the process; `host` and `port` then only name it in messages. */
   readonly descriptor?: number | undefined;
+  /** Connections at once; the default is the bound. */
+  readonly connectionCountMax?: number;
+  /** A connection was refused because there are as many as there may be; told once until there is room again. */
+  onFull?(count: number): void;
+  /** How long a port that is in use is waited for; the default is the bound. */
+  readonly portWaitMs?: number;
   /** Time for the headers of a request; the default is the bound. */
   readonly headersMs?: number;
 }
@@ -54,7 +60,7 @@ const HEADERS_CHECK_MS = 5_000;
 
 /** Opens the socket. @throws {ProxyError} LISTEN_FAILED when the address is in use, not ours, or not permitted. */
 export async function openListener(options: ListenerOptions): Promise<Listener> {
-  const { headersMs = CLIENT_HEADERS_MS_MAX } = options;
+  const { headersMs = CLIENT_HEADERS_MS_MAX, connectionCountMax = CONNECTION_COUNT_MAX } = options;
   const server = createServer({
     maxHeaderSize: HEADER_BYTES_MAX,
     headersTimeout: headersMs,
@@ -67,7 +73,13 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
     insecureHTTPParser: false,
   });
   server.maxHeadersCount = 0; // the guard counts: Node would drop the surplus silently
-  server.maxConnections = CONNECTION_COUNT_MAX;
+  server.maxConnections = connectionCountMax;
+  let isFull = false;
+  server.on('connection', () => (isFull = false));
+  server.on('drop', () => {
+    if (!isFull) options.onFull?.(connectionCountMax);
+    isFull = true;
+  });
   const closeIdle = followIdle(server);
   listenForRequests(server, options);
   await listen(server, options);
@@ -172,14 +184,14 @@ function listenForRequests(server: Server, options: ListenerOptions): void {
 const NO_METHOD = { headers: { allow: 'GET, POST, DELETE' } };
 
 async function listen(server: Server, options: ListenerOptions): Promise<void> {
-  const deadline = performance.now() + PORT_WAIT_MS_MAX;
-  for (;;) {
+  const deadline = performance.now() + (options.portWaitMs ?? PORT_WAIT_MS_MAX);
+  for (let tries = 0; ; tries += 1) {
     const error = await listenOnce(server, options);
     if (error === undefined) return;
     if (error.code !== 'EADDRINUSE' || performance.now() + PORT_RETRY_MS > deadline) {
       throw new ProxyError('LISTEN_FAILED', listenMessage(options, error), { cause: error });
     }
-    options.onWaiting?.(`${options.host}:${options.port} is in use, waiting for it`);
+    if (tries === 0) options.onWaiting?.(`${options.host}:${options.port} is in use, waiting for it`);
     await new Promise((resolve) => setTimeout(resolve, PORT_RETRY_MS));
   }
 }

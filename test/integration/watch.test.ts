@@ -19,6 +19,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 
 import { readOperatorFile } from '../../src/app/operator-file.ts';
 import { watchFiles, type FileWatch, type WatchOptions } from '../../src/app/watch.ts';
+import { waitFor } from '../support/wait.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'mcproxy-watch-'));
 after(() => rmSync(root, { recursive: true }));
@@ -245,6 +246,32 @@ test('a lack of file events is told once', async () => {
     writeFileSync(join(watched.directory, 'a.yml'), 'x');
     await changed;
     assert.deepEqual(reasons, ['EMFILE']);
+  } finally {
+    watched.watch.close();
+  }
+});
+
+test('a file that could not be read for a while is reported again when it can, though nobody touches it', async () => {
+  let isShort = false;
+  let failures = 0;
+  const watched = await start(['a.yml'], (d) => writeFileSync(join(d, 'a.yml'), '1'), {
+    async read(path) {
+      if (!isShort) return readOperatorFile(path);
+      failures += 1;
+      const said = { text: 'the file cannot be read (EMFILE)', fix: '', line: undefined, denied: false, passing: true };
+      return { path, state: 'unusable', digest: said.text, ...said };
+    },
+  });
+  try {
+    isShort = true;
+    const unreadable = watched.changed();
+    writeFileSync(join(watched.directory, 'a.yml'), '2');
+    await unreadable;
+    // The event, and the first look at the stamps, are over.
+    await waitFor(() => failures > 3);
+    isShort = false;
+    await watched.changed();
+    assert.equal(watched.count(), 2);
   } finally {
     watched.watch.close();
   }
