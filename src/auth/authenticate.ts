@@ -239,7 +239,7 @@ function judge(verdict: TokenVerdict, { config, byId, tokenDigest }: Judging): A
   if (principal !== undefined) return { kind: 'known', by: { principal, tokenDigest, endsMs: grant.endsMs } };
   const reason =
     grant.subject === undefined
-      ? `the access token has no text as ${config.oauth?.userClaim ?? 'sub'}`
+      ? `the access token has no text as ${config.oauth?.userClaim ?? 'sub'}; set auth.user_claim to a claim that it has`
       : `the access token is of ${JSON.stringify(grant.subject.slice(0, USER_NAME_CHARS_MAX))}, who is no user here and has nothing by a claim`;
   return { kind: 'denied', lacks: 'user', reason };
 }

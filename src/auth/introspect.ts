@@ -21,7 +21,7 @@ export type Introspect = (token: string, digest: string) => Promise<JwtClaims | 
 /** @see RFC 7662 §2, RFC 6749 §2.3.1 for the authentication */
 export function createIntrospection(
   at: NonNullable<OAuthConfig['introspection']> & { readonly allowPrivate: boolean },
-  door: Pick<IssuerDoor, 'ask' | 'clock'>,
+  door: IssuerDoor,
 ): Introspect {
   const pauses = createPauses(() => door.clock.monotonicMs());
   const open = new Map<string, Promise<JwtClaims | undefined>>(); // Bounded by INTROSPECTION_COUNT_MAX.
@@ -39,7 +39,8 @@ export function createIntrospection(
       ],
     });
     if (status === 200 && isObject(body) && typeof body['active'] === 'boolean') {
-      pauses.answered();
+      if (pauses.answered())
+        door.onDiag('info', 'access tokens can be asked about again', { issuer: new URL(url).origin });
       return body['active'] ? body : undefined;
     }
     const hint =
@@ -48,7 +49,10 @@ export function createIntrospection(
   };
   /** Whoever comes next is not to wait as well. */
   const watch = (answer: Promise<unknown>): void => {
-    waitForIssuer(answer, ISSUER_WAIT_MS_MAX, url).catch((error: unknown) => pauses.failed(error));
+    waitForIssuer(answer, ISSUER_WAIT_MS_MAX, url).catch((error: unknown) => {
+      const cause = error instanceof Error ? error.message : String(error);
+      if (pauses.failed(error)) door.onDiag('warn', 'access tokens cannot be asked about', { cause });
+    });
   };
   return async (token, digest) => {
     const same = open.get(digest);

@@ -228,7 +228,7 @@ verifies(
     const issuer = await startAuthorizationServer(t);
     const url = `${issuer.issuer}/token/introspection`;
     const introspection = { url, clientId: 'gateway', clientSecret: makeSecret(SECRET_OF_CLIENT) };
-    const { clock, verify } = await openWorld(t, {
+    const { clock, verify, diags } = await openWorld(t, {
       issuer: issuer.issuer,
       introspection,
       userClaim: 'client_id',
@@ -247,6 +247,7 @@ verifies(
     issuer.answers = true;
     await waitFor(async () => (await kindOf(verify(first))) === 'good', { what: 'the late answer' });
     assert.equal(await kindOf(verify(second)), 'good');
+    assert.deepEqual(diags, ['access tokens cannot be asked about', 'access tokens can be asked about again']);
   },
 );
 
