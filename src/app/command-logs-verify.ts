@@ -25,7 +25,7 @@ export const logsVerifyCommand: Command = {
   },
   positionals: { min: 1, max: 10_000 },
   notes: [
-    'FILE...: the files of one log, oldest first, not compressed. Half a line at the end is what kill -9 leaves and no\nfinding. Lines missing at the end, or a log that was written anew, only --expect shows: keep the digest elsewhere.',
+    'FILE...: the files of one log, oldest first, also compressed ones. Half a line at the end is what kill -9 leaves and no\nfinding. Lines missing at the end, or a log that was written anew, only --expect shows: keep the digest elsewhere.',
     'Example:\n  mcproxy logs verify /var/log/mcproxy/access.ndjson.1 /var/log/mcproxy/access.ndjson',
     'Exit codes: 0 the chain is whole, 1 it is not, 64 wrong use, 66 a file cannot be read.',
   ],

@@ -9,6 +9,7 @@ import { statSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 
 import { readLines } from '../log/read-lines.ts';
+import type { Outcome } from '../errors.ts';
 import { isObject } from '../mcp/jsonrpc.ts';
 import { matchesGlob } from '../text/glob.ts';
 import {
@@ -26,6 +27,7 @@ import { loadNamed } from './named-files.ts';
 import { problemsText } from './report.ts';
 
 const LINES_DEFAULT = 100;
+const OUTCOMES: readonly Outcome[] = ['ok', 'client_error', 'upstream_error', 'proxy_error', 'cancelled'];
 /** Between two looks at a file that is followed. */
 const FOLLOW_MS = 250;
 
@@ -37,8 +39,12 @@ export const logsCommand: Command = {
     follow: { type: 'boolean', short: 'f', help: 'go on with what is written from now on, until Ctrl-C' },
     user: { type: 'string', value: 'NAME', help: 'only requests of this user; * stands for any characters' },
     server: { type: 'string', value: 'NAME', help: 'only those to this server' },
-    tool: { type: 'string', value: 'NAME', help: 'only those for this tool, prompt or resource' },
-    outcome: { type: 'string', value: 'WORD', help: 'only ok, client_error, upstream_error, proxy_error or cancelled' },
+    tool: {
+      type: 'string',
+      value: 'NAME',
+      help: 'only those for this tool (also as SERVER__TOOL), prompt or resource',
+    },
+    outcome: { type: 'string', value: 'WORD', help: `only one of ${OUTCOMES.join(', ')}` },
     lines: { type: 'string', value: 'N', help: `the last N of them, 0 for all (default ${LINES_DEFAULT})` },
     json: { ...JSON_OPTION, help: 'print the lines as they are in the file' },
     ...FILE_OPTIONS,
@@ -48,6 +54,9 @@ export const logsCommand: Command = {
   async run(invocation) {
     const lines = textOption(invocation, 'lines') ?? String(LINES_DEFAULT);
     if (!/^\d{1,9}$/.test(lines)) return usageError(invocation.stderr, '--lines is a number');
+    const outcome = textOption(invocation, 'outcome');
+    if (outcome !== undefined && !OUTCOMES.some((word) => matchesGlob(outcome, word)))
+      return usageError(invocation.stderr, `--outcome is one of ${OUTCOMES.join(', ')}`);
     const files = invocation.positionals.length > 0 ? invocation.positionals : await configuredFile(invocation);
     if (typeof files === 'number') return files;
     const last: string[] = []; // Bounded by --lines.
@@ -134,10 +143,18 @@ function entryOf(text: string): Logged | undefined {
 }
 
 function passes(invocation: Invocation, entry: Logged): boolean {
-  const wanted = { user: 'principal', server: 'upstream', tool: 'rpc_name', outcome: 'outcome' };
-  return Object.entries(wanted).every(([option, field]) => {
+  const of = (field: string): string => textOf(entry[field]) ?? '';
+  const name = of('rpc_name');
+  const wanted = {
+    user: [of('principal')],
+    server: [of('upstream')],
+    // The entry has the server's own name; clients know it with a prefix.
+    tool: [name, `${of('upstream')}__${name}`],
+    outcome: [of('outcome')],
+  };
+  return Object.entries(wanted).every(([option, texts]) => {
     const pattern = textOption(invocation, option);
-    return pattern === undefined || matchesGlob(pattern, textOf(entry[field]) ?? '');
+    return pattern === undefined || texts.some((text) => matchesGlob(pattern, text));
   });
 }
 

@@ -2,14 +2,18 @@
  * The lines of a log file, one by one, as bytes: for whoever checks or shows what was logged.
  *
  * Bounded by `LOG_TAIL_BYTES_MAX` a line: what goes on longer comes in pieces. With `from` it begins at a byte, and gives
- * back where it ended, so that a file that grows can be followed. The last line may lack its newline.
+ * back where it ended, so that a file that grows can be followed. The last line may lack its newline. A file that a
+ * rotation has compressed with gzip is read as what it was.
  */
-import { open } from 'node:fs/promises';
+import { open, type FileHandle } from 'node:fs/promises';
+import { createGunzip } from 'node:zlib';
 
 import { LOG_TAIL_BYTES_MAX } from '../limits.ts';
 
 const CHUNK_BYTES = 64 * 1024;
 const NEWLINE = 0x0a;
+/** RFC 1952 §2.3.1. */
+const GZIP_MAGIC = Buffer.from([0x1f, 0x8b]);
 
 export interface ReadLinesOptions {
   /** The byte to begin at. */
@@ -28,13 +32,12 @@ export async function readLines(
   let position = from;
   let rest = Buffer.alloc(0);
   try {
-    const chunk = Buffer.alloc(CHUNK_BYTES);
-    for (;;) {
-      // oxlint-disable-next-line no-await-in-loop -- one after the other
-      const { bytesRead } = await file.read(chunk, 0, CHUNK_BYTES, position);
-      if (bytesRead === 0) break;
-      position += bytesRead;
-      rest = feed(Buffer.concat([rest, chunk.subarray(0, bytesRead)]), onLine);
+    const isZipped = from === 0 && (await isCompressed(file));
+    // Such a file does not grow: whoever follows it is at its end.
+    if (isZipped) position = (await file.stat()).size;
+    for await (const chunk of isZipped ? unzippedOf(file) : chunksOf(file, from)) {
+      if (!isZipped) position += chunk.length;
+      rest = feed(Buffer.concat([rest, chunk]), onLine);
       if (rest.length < LOG_TAIL_BYTES_MAX) continue;
       onLine(rest, false);
       rest = Buffer.alloc(0);
@@ -45,6 +48,31 @@ export async function readLines(
   if (rest.length === 0 || wholeOnly) return position - rest.length;
   onLine(rest, false);
   return position;
+}
+
+async function isCompressed(file: FileHandle): Promise<boolean> {
+  const magic = Buffer.alloc(GZIP_MAGIC.length);
+  const { bytesRead } = await file.read(magic, 0, magic.length, 0);
+  return bytesRead === magic.length && magic.equals(GZIP_MAGIC);
+}
+
+function unzippedOf(file: FileHandle): AsyncIterable<Buffer> {
+  const unzip = createGunzip();
+  const bytes = file.createReadStream({ start: 0, autoClose: false });
+  bytes.once('error', (error) => void unzip.destroy(error)).pipe(unzip);
+  return unzip;
+}
+
+/** The buffer is used again for the next. */
+async function* chunksOf(file: FileHandle, from: number): AsyncGenerator<Buffer> {
+  const chunk = Buffer.alloc(CHUNK_BYTES);
+  for (let position = from; ;) {
+    // oxlint-disable-next-line no-await-in-loop -- one after the other
+    const { bytesRead } = await file.read(chunk, 0, CHUNK_BYTES, position);
+    if (bytesRead === 0) return;
+    position += bytesRead;
+    yield chunk.subarray(0, bytesRead);
+  }
 }
 
 /** Gives every whole line; what is left. */

@@ -5,6 +5,7 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import { join } from 'node:path';
 import { after, type TestContext } from 'node:test';
+import { gzipSync } from 'node:zlib';
 import { appendEntry, checkFiles, checkTexts, openChained, places } from '../support/chained-log.ts';
 import { checkNothingLeft } from '../support/leaks.ts';
 import { startUpstream } from '../support/recording-upstream.ts';
@@ -146,6 +147,10 @@ verifies(
     };
     const whole = await run(joined(lines), '--expect', last);
     assert.equal(whole.code, 0, whole.stdout);
+    fs.writeFileSync(`${path}.1.gz`, gzipSync(joined(lines.slice(0, 2))));
+    fs.writeFileSync(path, joined(lines.slice(2)));
+    const rotated = await runCommand(['logs', 'verify', `${path}.1.gz`, path]);
+    assert.equal(rotated.stdout, whole.stdout, 'compressed by a rotation');
     assert.match(whole.stdout, new RegExp(`5 lines from the beginning of the chain, up to ${last}`));
     const cut = await run(joined(lines.slice(0, -1)), '--expect', last);
     assert.equal(cut.code, 1);
