@@ -2,8 +2,8 @@
  * `mcproxy client-config CLIENT`: what to paste into an MCP client so that it connects here.
  *
  * On stdout stands the thing to paste and nothing else, so that it can be piped; where it goes is said on stderr.
- * The URL is that of the configuration unless one is given, for the service may be reached by another name than
- * the one it listens on. Nothing is contacted. Source: the setup pages of the clients.
+ * The URL is that of the configuration (`public_url`, else what it listens on) unless one is given, for the service may
+ * be reached by another name than the one it listens on. Nothing is contacted. Source: the setup pages of the clients.
  */
 import { isServerName } from '../config/server-name.ts';
 import type { Config } from '../model.ts';
@@ -116,7 +116,7 @@ export const clientConfigCommand: Command = {
     }
     const given = textOption(invocation, 'url');
     const asked = { server, hosted: client.hosted === true };
-    const url = given === undefined ? await configuredUrl(invocation, asked) : givenUrl(given, pathOf(server));
+    const url = given === undefined ? await configuredUrl(invocation, asked) : givenUrl(given, server);
     if (typeof url === 'number') return url;
     if (url === undefined) {
       return usageError(invocation.stderr, '--url is an http:// or https:// URL, such as https://mcp.example.com');
@@ -141,11 +141,13 @@ function pathOf(server: string | undefined): string {
   return server === undefined ? '/mcp' : `/${server}/mcp`;
 }
 
-/** A URL without a path gets the one of the service. */
-function givenUrl(given: string, path: string): string | undefined {
+/** A URL that ends in no path of the service gets one; what stands before it is a prefix. */
+function givenUrl(given: string, server: string | undefined): string | undefined {
   const url = URL.canParse(given) ? new URL(given) : undefined;
   if (url === undefined || !/^https?:$/.test(url.protocol)) return undefined;
-  if (url.pathname === '/') url.pathname = path;
+  const [, before = ''] = /^(.*?)\/*$/.exec(url.pathname) ?? [];
+  const isWhole = new RegExp(`${server === undefined ? '' : `/${server}`}/(?:mcp|sse)$`).test(before);
+  if (!isWhole) url.pathname = before.replace(/\/(?:mcp|sse)$/, '') + pathOf(server);
   return url.href;
 }
 
@@ -170,6 +172,7 @@ async function configuredUrl(
     const text = 'this client cannot send a token; write "oauth: facade" and "public_url" in mcproxy.yml first';
     return usageError(invocation.stderr, text);
   }
+  if (config.publicUrl !== undefined) return `${config.publicUrl}${pathOf(server)}`;
   return `http://${reachable(config, invocation)}:${config.listen.port}${config.pathPrefix}${pathOf(server)}`;
 }
 

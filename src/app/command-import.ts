@@ -7,17 +7,23 @@
  * how the text is edited in `config/edit-servers.ts`, how the file is replaced in `edit-file.ts`.
  */
 import { homedir } from 'node:os';
-import { dirname, isAbsolute, join, resolve } from 'node:path';
+import { basename, dirname, isAbsolute, join, resolve } from 'node:path';
 
 import { addServer, listServerNames, printServer, type NewServer, type Plain } from '../config/edit-servers.ts';
-import { findPlainSecrets, maskServer, readForeignServers, type ForeignServer } from '../config/foreign-servers.ts';
+import {
+  findPlainSecrets,
+  maskServer,
+  readForeignServers,
+  type ForeignServer,
+  type Unreadable,
+} from '../config/foreign-servers.ts';
 import { isOwnEntry } from '../config/own-entry.ts';
 import { ProxyError } from '../errors.ts';
 import { EXIT, FILE_OPTIONS, flagOption, type Command, type Invocation } from './command.ts';
 import { editFile } from './edit-file.ts';
 import type { LoadedConfig } from './load.ts';
 import { loadNamed } from './named-files.ts';
-import { readOperatorFile } from './operator-file.ts';
+import { readOperatorFile, type OperatorFile } from './operator-file.ts';
 import { problemsText } from './report.ts';
 
 interface Candidate extends ForeignServer {
@@ -44,9 +50,17 @@ const HOME_PLACES = [
   'Library/Application Support/Code/User/mcp.json',
   '.codeium/windsurf/mcp_config.json',
   '.codex/config.toml',
+  '.gemini/settings.json',
 ];
 /** Under the working directory, before those of HOME. */
-const PROJECT_PLACES = ['.mcp.json', '.cursor/mcp.json', '.vscode/mcp.json', '.codex/config.toml', 'mcp-servers.json'];
+const PROJECT_PLACES = [
+  '.mcp.json',
+  '.cursor/mcp.json',
+  '.vscode/mcp.json',
+  '.codex/config.toml',
+  '.gemini/settings.json',
+  'mcp-servers.json',
+];
 
 export const importCommand: Command = {
   name: 'import',
@@ -58,7 +72,7 @@ export const importCommand: Command = {
   },
   positionals: { min: 0, max: 64 },
   notes: [
-    'FILE is a file of Claude Desktop, Claude Code (~/.claude.json, .mcp.json), Cursor, VS Code, Windsurf, Codex, or\na plain mcp-servers.json. Without FILE these are looked for in their usual places under HOME and here.',
+    'FILE is a file of Claude Desktop, Claude Code (~/.claude.json, .mcp.json), Cursor, VS Code, Windsurf, Codex,\nGemini, or a plain mcp-servers.json. Without FILE these are looked for in their usual places under HOME and here.',
     'A server whose name exists already is not changed, and mcproxy itself is not taken over.',
     'Exit 78: a server could not be taken over.',
   ],
@@ -181,7 +195,7 @@ function adviseOn(invocation: Invocation, server: Candidate): void {
     stderr.write(`${server.name}: has this name here, so that it fits into a URL.\n`);
   if (server.leftOut.length > 0) {
     const names = server.leftOut.map(printable);
-    stderr.write(`${server.name}: has no use here and was left out: ${names.join(', ')}.\n`);
+    stderr.write(`${server.name}: settings that mean nothing here were left out: ${names.join(', ')}.\n`);
   }
   const secrets = findPlainSecrets(server);
   if (secrets.length > 0) {
@@ -205,15 +219,10 @@ async function readCandidates(invocation: Invocation, target: string): Promise<C
     const file = await readOperatorFile(path);
     if (file.state === 'absent' && named.length === 0) continue;
     const servers = file.state === 'read' ? readForeignServers(file.text) : undefined;
-    if (servers === undefined) {
-      const what =
-        file.state === 'absent'
-          ? 'does not exist'
-          : file.state === 'read'
-            ? 'is neither JSON, YAML nor TOML that can be read'
-            : `${file.text}: ${file.fix}`;
-      if (named.length > 0) throw new ProxyError('CONFIG_INVALID', `${path}: ${what}`);
-      invocation.stderr.write(`${path}: ${what}\n`);
+    if (!Array.isArray(servers)) {
+      const what = unreadable(path, file, servers);
+      if (named.length > 0) throw new ProxyError('CONFIG_INVALID', what);
+      invocation.stderr.write(`${what}\n`);
       continue;
     }
     candidates.push(...servers.map((server) => ({ ...atHome(server, path, home), file: path })));
@@ -221,15 +230,23 @@ async function readCandidates(invocation: Invocation, target: string): Promise<C
   return candidates;
 }
 
+function unreadable(path: string, file: OperatorFile, why: Unreadable | undefined): string {
+  if (why === undefined)
+    return `${path}: ${file.state === 'unusable' ? `${file.text}: ${file.fix}` : 'does not exist'}`;
+  const { position, text } = why;
+  return `${path}${position === undefined ? '' : `:${position.line}:${position.column}`}: ${text}`;
+}
+
 /**
  * Puts in what only the client knows: the directories `${workspaceFolder}`, `${userHome}` and of a relative `cwd`; what
- * it asks its user for (`${input:api-key}`) is a variable of that name here (`${API_KEY}`).
+ * it asks its user for (`${input:api-key}`) is a variable of that name here (`${API_KEY}`), and so is Gemini's `$API_KEY`.
  */
 function atHome(server: ForeignServer, path: string, home: string): ForeignServer {
   const directory = dirname(path);
-  const project = /[\\/]\.(?:vscode|cursor|codex)$/.test(directory) ? dirname(directory) : directory;
+  const project = /[\\/]\.(?:vscode|cursor|codex|gemini)$/.test(directory) ? dirname(directory) : directory;
+  const isGemini = basename(directory) === '.gemini';
   const known = (text: string): string =>
-    text
+    (isGemini ? text.replaceAll(/\$(\w+)/g, (_, name: string) => `\${${name}}`) : text)
       .replaceAll('${workspaceFolder}', () => project)
       .replaceAll('${userHome}', () => home)
       .replaceAll(/\$\{input:([^}]+)\}/g, (_, id: string) => `\${${variableOf(id)}}`);
@@ -237,8 +254,9 @@ function atHome(server: ForeignServer, path: string, home: string): ForeignServe
   for (const [name, value] of Object.entries(server.fields)) {
     if (typeof value === 'string') fields[name] = known(value);
     else if (Array.isArray(value)) fields[name] = value.map((item) => known(String(item)));
-    else if (typeof value === 'object')
-      fields[name] = Object.fromEntries(Object.entries(value).map(([key, text]) => [key, known(text)]));
+    // Names of tools are what they are.
+    else if (typeof value === 'object' && name !== 'tools')
+      fields[name] = Object.fromEntries(Object.entries(value).map(([key, text]) => [key, known(String(text))]));
     else fields[name] = value;
   }
   const { cwd } = fields;

@@ -26,7 +26,12 @@ import { isNothing } from './reading.ts';
 import { isServerName, toServerName } from './server-name.ts';
 
 /** A value of an entry as it is written: no positions, no comments. */
-export type Plain = string | number | boolean | readonly string[] | Readonly<Record<string, string>>;
+export type Plain =
+  | string
+  | number
+  | boolean
+  | readonly string[]
+  | Readonly<Record<string, string | readonly string[]>>;
 
 export interface NewServer {
   readonly name: string;
@@ -153,14 +158,18 @@ function blockServer(server: NewServer, indent: string): string[] {
   const inner = indent + STEP;
   const lines = Object.entries(server.fields).flatMap(([name, value]) => {
     const key = `${inner}${quoteIfNeeded(name)}:`;
-    if (typeof value === 'string') return [`${key} ${quoteIfNeeded(value)}`];
-    if (typeof value !== 'object') return [`${key} ${String(value)}`];
-    if (isList(value)) return [`${key} [${value.map(quoteIfNeeded).join(', ')}]`];
+    if (typeof value !== 'object') return [`${key} ${inlineOf(value)}`];
+    if (isList(value)) return [`${key} ${inlineOf(value)}`];
     const pairs = Object.entries(value);
     if (pairs.length === 0) return [`${key} {}`];
-    return [key, ...pairs.map(([one, text]) => `${inner}${STEP}${quoteIfNeeded(one)}: ${quoteIfNeeded(text)}`)];
+    return [key, ...pairs.map(([one, item]) => `${inner}${STEP}${quoteIfNeeded(one)}: ${inlineOf(item)}`)];
   });
   return [`${indent}${quoteIfNeeded(server.name)}:`, ...lines];
+}
+
+function inlineOf(value: string | number | boolean | readonly string[]): string {
+  if (typeof value === 'string') return quoteIfNeeded(value);
+  return typeof value === 'object' ? `[${value.map(quoteIfNeeded).join(', ')}]` : String(value);
 }
 
 function flowServer(server: NewServer): string {

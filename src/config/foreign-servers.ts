@@ -25,14 +25,26 @@ const MASK = '[hidden]';
 /** Besides a telling name: user information in a URL, and the beginnings of well-known tokens. */
 const SECRET_VALUE = /:\/\/[^/\s@]+@|^(?:Bearer |Basic |gh[opsu]_|github_pat_|glpat-|sk-|xox[a-z]-|AKIA|eyJ)/;
 /** Fields that are no setting of a server, or that follow from the others. */
-const SILENT = new Set(['name', 'type', 'transport']);
+const SILENT = ['name', 'type', 'transport', 'serverUrl', 'httpUrl', 'disabled', 'enabled'];
+/** What clients call the lists of tools that they use, or do not: Codex, Windsurf, Gemini. */
+const SHOWN = {
+  allow: ['enabled_tools', 'includeTools'],
+  deny: ['disabled_tools', 'disabledTools', 'excludeTools'],
+} as const;
 /** Fields of Codex that are others here. */
 const CODEX = ['http_headers', 'env_http_headers', 'env_vars', 'bearer_token_env_var'];
 
-/** The servers in `text`, or undefined when it cannot be read. JSON may have comments and trailing commas. */
-export function readForeignServers(text: string): ForeignServer[] | undefined {
-  const root = parseAny(text);
-  if (root === undefined) return undefined;
+/** Why a file cannot be read, without a word of what is in it. */
+export interface Unreadable {
+  readonly position: { readonly line: number; readonly column: number } | undefined;
+  readonly text: string;
+}
+
+/** The servers in `text`, or why it cannot be read. JSON may have comments and trailing commas. */
+export function readForeignServers(text: string): ForeignServer[] | Unreadable {
+  const parsed = parseAny(text);
+  if ('text' in parsed) return parsed;
+  const { root } = parsed;
   if (Array.isArray(root)) return entriesOf(root).flatMap(([name, entry]) => toServer(name, entry) ?? []);
   if (!isRecord(root)) return [];
   const projects = isRecord(root['projects']) ? Object.values(root['projects']) : [];
@@ -75,8 +87,10 @@ export function maskServer(server: NewServer): NewServer {
   return { name: server.name, fields };
 }
 
-function isPlainSecret(name: string, text: string): boolean {
-  return text !== '' && !text.includes('${') && (isSecretName(name) || SECRET_VALUE.test(text));
+function isPlainSecret(name: string, text: string | readonly string[]): boolean {
+  return (
+    typeof text === 'string' && text !== '' && !text.includes('${') && (isSecretName(name) || SECRET_VALUE.test(text))
+  );
 }
 
 function secretsIn(field: string, value: Plain): string[] {
@@ -91,22 +105,27 @@ function secretsIn(field: string, value: Plain): string[] {
     .filter((text) => !text.includes('${'));
 }
 
-function parseAny(text: string): unknown {
+function parseAny(text: string): { readonly root: unknown } | Unreadable {
   const bare = text.replace(/^\uFEFF/, '');
   // Much of TOML could be YAML as well, which would then say nothing.
-  if (/^[ \t]*\[[ \t]*mcp_servers\b/m.test(bare)) return parseToml(bare);
-  for (const candidate of [bare, withoutComments(bare)]) {
+  if (/^[ \t]*\[[ \t]*mcp_servers\b/m.test(bare)) {
+    const root = parseToml(bare);
+    return root === undefined ? { position: undefined, text: 'this TOML cannot be read' } : { root };
+  }
+  const plain = withoutComments(bare);
+  for (const candidate of [bare, plain]) {
     try {
-      return JSON.parse(candidate) as unknown;
+      return { root: JSON.parse(candidate) as unknown };
     } catch {
       // Not this one: some clients allow comments, and a file may be YAML.
     }
   }
-  const { root, problems } = parseYaml(bare);
-  return problems.length > 0 ? undefined : yamlToValue(root);
+  const { root, problems } = parseYaml(/^\s*[{[]/.test(plain) ? plain : bare);
+  const [problem] = problems;
+  return problem === undefined ? { root: yamlToValue(root) } : { position: problem, text: problem.text };
 }
 
-/** JSON as VS Code writes it: comments and trailing commas go, strings stay. */
+/** JSON as VS Code writes it: comments and trailing commas become blanks, strings and places stay. */
 function withoutComments(text: string): string {
   return text
     .replaceAll(/"(?:[^"\\]|\\[^])*"|\/\/[^\n]*|\/\*[^]*?\*\//g, keepString)
@@ -114,7 +133,7 @@ function withoutComments(text: string): string {
 }
 
 function keepString(whole: string): string {
-  return whole.startsWith('"') ? whole : '';
+  return whole.startsWith('"') ? whole : whole.replaceAll(/[^\n]/g, ' ');
 }
 
 function entriesOf(block: unknown): [string, unknown][] {
@@ -145,11 +164,20 @@ function toServer(original: string, entry: unknown): ForeignServer | undefined {
     ...mergedPairs('headers', entry['headers'] ?? entry['http_headers'], variables(entry['env_http_headers'])),
     ...(typeof tokenVariable === 'string' ? { token: `\${${tokenVariable}}` } : {}),
     ...(entry['disabled'] === true || entry['enabled'] === false ? { enabled: false } : {}),
+    ...toolsField(entry),
   };
-  const known = new Set([...Object.keys(fields), 'serverUrl', 'httpUrl', 'disabled', 'enabled', ...SILENT, ...CODEX]);
+  const known = new Set([...Object.keys(fields), ...SILENT, ...CODEX, ...SHOWN.allow, ...SHOWN.deny]);
   const isEmpty = (value: unknown): boolean => isRecord(value) && Object.keys(value).length === 0;
   const leftOut = Object.keys(entry).filter((key) => !known.has(key) && !isEmpty(entry[key]));
   return { name, original, fields, leftOut };
+}
+
+function toolsField(entry: Readonly<Record<string, unknown>>): Record<string, Record<string, string[]>> {
+  const lists = Object.entries(SHOWN).flatMap(([name, fields]): [string, string[]][] => {
+    const said = fields.flatMap((field) => (Array.isArray(entry[field]) ? [entry[field] as unknown[]] : []));
+    return said.length === 0 ? [] : [[name, said.flat().map(String)]];
+  });
+  return lists.length === 0 ? {} : { tools: toRecord(lists) };
 }
 
 function textField(name: string, value: unknown): Record<string, string> {
@@ -185,11 +213,11 @@ function pairsField(name: string, value: unknown): Record<string, Record<string,
 }
 
 /** Without the trap of an assignment to `__proto__`. */
-function toRecord(pairs: readonly (readonly [string, string])[]): Record<string, string> {
+function toRecord<T>(pairs: readonly (readonly [string, T])[]): Record<string, T> {
   return Object.fromEntries(pairs);
 }
 
-function isPairs(value: Plain): value is Readonly<Record<string, string>> {
+function isPairs(value: Plain): value is Readonly<Record<string, string | readonly string[]>> {
   return typeof value === 'object' && !Array.isArray(value);
 }
 

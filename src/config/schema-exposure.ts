@@ -19,9 +19,15 @@ export const EXPOSURE = {
     unit: 'up to 32 characters A-Z a-z 0-9 _ -, or "" for none',
     when: 'Its names in /mcp begin with prefix__. Set "" for names as the server has them; several servers may share one.',
   },
-  'tools.allow': { ...GLOBS, default: 'all', when: "Write it to show only some tools, by the server's own names." },
+  'tools.allow': {
+    ...GLOBS,
+    also: ['enabled_tools', 'includeTools'],
+    default: 'all',
+    when: "Write it to show only some tools, by the server's own names.",
+  },
   'tools.deny': {
     ...GLOBS,
+    also: ['disabled_tools', 'disabledTools', 'excludeTools'],
     default: 'none',
     when: 'Write it to hide tools and refuse calls of them; it goes before allow.',
   },

@@ -112,7 +112,22 @@ enabled = false
       '  far-away:\n    url: "https://far.example.com/mcp"\n    headers:\n      X-Key: "${KEY}"\n      X-Region: eu\n' +
       '    token: "${FAR_TOKEN}"\n    enabled: false\n',
   );
-  assert.match(stderr, /^docs: has no use here and was left out: startup_timeout_sec\.$/m);
+  assert.match(stderr, /^docs: settings that mean nothing here were left out: startup_timeout_sec\.$/m);
+});
+
+test("Gemini's references to variables are references here too", () => {
+  const entry = '{"httpUrl": "https://g.example/mcp", "headers": {"Authorization": "Bearer $G_TOKEN"}, "trust": true}';
+  const directory = workplace({ '.gemini/settings.json': `{"mcpServers": {"g": ${entry}}}` });
+  const { exitCode, stderr } = mcproxyWith({ G_TOKEN: 'a-token-0123' }, directory, 'import', '--config', directory);
+  assert.deepEqual([exitCode, stderr.includes('plain text')], [0, false], stderr);
+  assert.match(readFileSync(join(directory, 'mcproxy.yml'), 'utf8'), /Authorization: "Bearer \$\{G_TOKEN\}"/);
+});
+
+test('a file that cannot be read is named with the place', () => {
+  const directory = workplace({ 'a.json': '{"mcpServers": {\n  "a": {"env": {"TOKEN": "s3cr3t"}\n}' });
+  const { exitCode, stderr } = mcproxy(directory, 'import', 'a.json', '--config', directory);
+  assert.equal(exitCode, 78);
+  assert.match(stderr, /a\.json:\d:\d+: this bracket is not closed$/m);
 });
 
 test('import leaves out what is mcproxy itself, and says so', () => {
@@ -174,6 +189,30 @@ const clients = [
       'export MCPROXY_TOKEN=mcp_x\ncodex mcp add mcproxy --url https://m.example.com/mcp --bearer-token-env-var MCPROXY_TOKEN\n',
   },
 ];
+const urls = [
+  { url: 'https://m.example', is: 'https://m.example/mcp', isAlone: 'https://m.example/old/mcp' },
+  { url: 'https://m.example/tools/', is: 'https://m.example/tools/mcp', isAlone: 'https://m.example/tools/old/mcp' },
+  { url: 'https://m.example/mcp', is: 'https://m.example/mcp', isAlone: 'https://m.example/old/mcp' },
+  { url: 'https://m.example/sse', is: 'https://m.example/sse', isAlone: 'https://m.example/old/mcp' },
+  { url: 'https://m.example/old/sse', is: 'https://m.example/old/sse', isAlone: 'https://m.example/old/sse' },
+];
+for (const { url, is, isAlone } of urls) {
+  test(`client-config makes of ${url} the URL of all servers, or of one`, () => {
+    const urlOf = (...args: string[]): unknown => {
+      const { stdout } = mcproxy(workplace({}), 'client-config', 'windsurf', '--url', url, ...args);
+      const [entry] = Object.values((JSON.parse(stdout) as { mcpServers: Record<string, object> }).mcpServers);
+      return (entry as { serverUrl: string }).serverUrl;
+    };
+    assert.deepEqual([urlOf(), urlOf('--server', 'old')], [is, isAlone]);
+  });
+}
+
+test('client-config prints the public URL where there is one', () => {
+  const directory = workplace({ 'mcproxy.yml': `${BEFORE}public_url: https://m.example\npath_prefix: /p\n` });
+  const { stdout } = mcproxy(directory, 'client-config', 'claude-code', '--server', 'old', '--config', directory);
+  assert.match(stdout, / old https:\/\/m\.example\/p\/old\/mcp /);
+});
+
 for (const { args, prints } of clients) {
   test(`client-config ${args.join(' ')} prints the command to paste and nothing else`, () => {
     const directory = workplace({ 'mcproxy.yml': BEFORE });

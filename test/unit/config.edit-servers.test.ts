@@ -6,6 +6,7 @@ import fc from 'fast-check';
 import { addServer, listServerNames, printServer, removeServer } from '../../src/config/edit-servers.ts';
 import { findPlainSecrets, maskServer, readForeignServers } from '../../src/config/foreign-servers.ts';
 import { parseYaml, yamlToValue } from '../../src/text/yaml.ts';
+import { validConfig } from '../support/parse-files.ts';
 
 const server = { name: 'files', fields: { command: 'npx', args: ['-y', '@x/fs'], env: { A: '1' } } };
 const BLOCK = '  files:\n    command: npx\n    args: ["-y", "@x/fs"]\n    env:\n      A: "1"\n';
@@ -87,17 +88,46 @@ for (const { name, text } of spellings) {
 
 test('a remote server is brought to our fields, and what has no meaning here is named', () => {
   const entry = { serverUrl: 'https://a/', type: 'sse', headers: { X: 'y' }, disabled: true, autoApprove: [] };
-  const [found] = readForeignServers(JSON.stringify({ mcpServers: { 'my server': entry } })) ?? [];
-  assert.deepEqual(found, {
-    name: 'my-server',
-    original: 'my server',
-    fields: { url: 'https://a/', transport: 'sse', headers: { X: 'y' }, enabled: false },
-    leftOut: ['autoApprove'],
-  });
+  assert.deepEqual(readForeignServers(JSON.stringify({ mcpServers: { 'my server': entry } })), [
+    {
+      name: 'my-server',
+      original: 'my server',
+      fields: { url: 'https://a/', transport: 'sse', headers: { X: 'y' }, enabled: false },
+      leftOut: ['autoApprove'],
+    },
+  ]);
 });
 
-test('text that is neither JSON nor YAML gives nothing, and a map without servers none', () => {
-  assert.equal(readForeignServers('{"a": '), undefined);
+for (const [client, lists] of [
+  ['Codex', { enabled_tools: ['a', 'b'], disabled_tools: ['c'] }],
+  ['Gemini', { includeTools: ['a', 'b'], excludeTools: ['c'] }],
+  ['Windsurf', { includeTools: ['a', 'b'], disabledTools: ['c'] }],
+] as const) {
+  test(`the tools that ${client} is to use, or not, are those that are shown here`, () => {
+    const entry = { command: 'x', ...lists };
+    const text = JSON.stringify({ mcpServers: { a: entry } });
+    const fields = { command: 'x', tools: { allow: ['a', 'b'], deny: ['c'] } };
+    assert.deepEqual(readForeignServers(text), [{ name: 'a', original: 'a', fields, leftOut: [] }]);
+    const written = addServer('', { name: 'a', fields });
+    assert.equal(written, 'servers:\n  a:\n    command: x\n    tools:\n      allow: [a, b]\n      deny: [c]\n');
+    const exposures = [text, written].map((config) => validConfig({ config }).servers.get('a')?.exposure.tools);
+    assert.deepEqual(exposures[0], { allow: ['a', 'b'], deny: ['c'] });
+    assert.deepEqual(exposures[1], exposures[0]);
+  });
+}
+
+test('names of tools are never secrets', () => {
+  const limited = { name: 'a', fields: { command: 'x', tools: { allow: ['get_token', 'sk-1234567890'] } } };
+  assert.deepEqual(findPlainSecrets(limited), []);
+  assert.deepEqual(maskServer(limited), limited);
+});
+
+test('text that is neither JSON nor YAML says where, and a map without servers gives none', () => {
+  const why = readForeignServers('{"a": "s3cret", // "\n  "b": }, {\n} /* \n */ {');
+  assert.ok(!Array.isArray(why));
+  assert.deepEqual([why.position?.line, why.position?.column], [2, 9]);
+  assert.doesNotMatch(why.text, /s3cret/);
+  assert.ok('text' in readForeignServers('[mcp_servers.a\n'));
   assert.deepEqual(readForeignServers('{"a": 1, "mcpServers": 3}'), []);
 });
 

@@ -69,9 +69,11 @@ test('a text that begins so stays what it is where no secret is expected, and in
 });
 
 test('what is imported keeps its meaning', () => {
-  const [server] =
-    readForeignServers('{"mcpServers":{"o":{"command":"o","env":{"A":"file:x","B":"text:cred:y","C":"z"}}}}') ?? [];
-  assert.deepEqual(server?.fields['env'], { A: 'text:file:x', B: 'text:text:cred:y', C: 'z' });
+  const servers = readForeignServers(
+    '{"mcpServers":{"o":{"command":"o","env":{"A":"file:x","B":"text:cred:y","C":"z"}}}}',
+  );
+  assert.ok(Array.isArray(servers));
+  assert.deepEqual(servers[0]?.fields['env'], { A: 'text:file:x', B: 'text:text:cred:y', C: 'z' });
 });
 
 for (const [name, config, expected] of [
