@@ -95,6 +95,8 @@ function termsOf(invocation: Invocation): Omit<TokenEntry, 'digest'> | string {
   const networks = listOption(invocation, 'network');
   if (label !== undefined && !isTokenLabel(label)) return '--label has 1 to 64 of the characters A-Z a-z 0-9 . _ @ -';
   if (expires !== undefined && READERS.end.read(expires) === undefined) return `--expires is ${READERS.end.expects}`;
+  if (expires !== undefined && isPast(expires))
+    return `--expires is over already (${expires}): such a token is of no use`;
   const wrong = networks.find((network) => READERS.block.read(network) === undefined);
   if (wrong !== undefined) return `--network is ${READERS.block.expects}`;
   return {

@@ -49,6 +49,8 @@ export type Values<T extends Table> = { readonly [K in keyof T]?: Value<T[K]> };
 export interface DecodeOptions {
   /** The map is of another program: what is unknown is ignored with a warning. */
   readonly foreign?: boolean;
+  /** What to write here for keys of the other program, where something does the same. */
+  readonly instead?: Readonly<Record<string, string>>;
   /** In `pairs` a name may stand without a value: somebody else brings it. It is left out. */
   readonly lacking?: boolean;
 }
@@ -109,7 +111,7 @@ export function own<V>(record: Readonly<Record<string, V>>, name: string): V | u
 export function reportUnknownKey(
   reading: Reading,
   pair: YamlPair,
-  known: { names: Iterable<string>; foreign: boolean },
+  known: { names: Iterable<string>; foreign: boolean; instead?: Readonly<Record<string, string>> | undefined },
 ): void {
   const shown = showName(pair.name) === '"…"' ? undefined : reading.text.slice(pair.key.start, pair.key.end);
   const nearest = findNearest(pair.name, known.names);
@@ -118,7 +120,7 @@ export function reportUnknownKey(
     reading.problems.warning(pair.key, {
       text: `${showName(pair.name)} means nothing to mcproxy and is ignored`,
       shown,
-      fix,
+      fix: own(known.instead ?? {}, pair.name) ?? fix,
     });
   else
     reading.problems.error(pair.key, {
@@ -139,7 +141,8 @@ function visit(task: Task, map: YamlMap, prefix: string): void {
       const local = names
         .filter((known) => known.startsWith(prefix))
         .map((known) => known.slice(prefix.length).split('.', 1)[0] ?? '');
-      reportUnknownKey(task.reading, pair, { names: local, foreign: task.options.foreign ?? false });
+      const { foreign = false, instead } = task.options;
+      reportUnknownKey(task.reading, pair, { names: local, foreign, instead });
     } else if (isNothing(pair.value)) continue;
     // One key may be a word or a block: `auth: none`, `auth: {jwt: …}`.
     else if (field !== undefined && !(isBlock && pair.value.kind === 'map')) decodeField(task, field, pair);

@@ -35,6 +35,11 @@ export type TokensForm = 'users' | 'variables' | 'api-keys' | 'whitelist';
 
 const BLOCK = { kind: 'node', default: 'none', when: '' } as const;
 const FOREIGN = { mcpServers: BLOCK, destinations: BLOCK, mcp: BLOCK, proxy: BLOCK, features: BLOCK } as const;
+const FEATURES = {
+  authentication: 'users come in with their tokens; "auth: none" lets everybody in',
+  rate_limiting: 'write "limits: { rate: 60/min }", which counts for each user',
+  monitoring: '`mcproxy status` and the access log are always there',
+} as const;
 const PROXY = {
   host: { kind: 'bind', default: 'none', when: '' },
   port: { kind: 'count', max: 65_535, default: 'none', when: '' },
@@ -56,7 +61,7 @@ export function readConfigFile(reading: Reading, root: YamlNode): ConfigFile {
     mcp === undefined
       ? undefined
       : decodeMap({ reading, node: mcp.value }, { servers: BLOCK }, { foreign: true }).servers;
-  if (features !== undefined) decodeMap({ reading, node: features.value }, {}, { foreign: true });
+  if (features !== undefined) decodeMap({ reading, node: features.value }, {}, { foreign: true, instead: FEATURES });
   const entries = [
     ...readEntries(reading, servers?.value, false),
     ...[mcpServers, destinations, inner].flatMap((block) => readEntries(reading, block?.value, true)),

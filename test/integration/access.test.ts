@@ -271,6 +271,9 @@ verifies(
       },
     });
     const files = ['--config', app.dir, '--socket', join(app.dir, 'admin.sock')];
+    const late = await runCommand(['token', 'add', 'alice', '--label', 'old', '--expires', '2020-01-31', ...files]);
+    assert.deepEqual([late.code, late.stdout], [64, '']);
+    assert.match(late.stderr, /--expires is over already \(2020-01-31\)/);
     const added = await runCommand([
       'token',
       'add',

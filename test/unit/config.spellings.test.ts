@@ -135,13 +135,14 @@ for (const { name, text, server, expected } of samples) {
 
 test('host, port and log level of a proxy block are taken over, the rest is named as ignored', () => {
   const config = `{"proxy": {"name": "x", "host": "0.0.0.0", "port": 8000, "log_level": "INFO"},
- "servers": {}, "features": {"monitoring": {}}}`;
+ "servers": {}, "features": {"monitoring": {}, "rate_limiting": {"requests_per_minute": 9}}}`;
   const result = parseFiles({ config, tokens: `users: {a: {token: "sha256:${'a'.repeat(64)}", servers: "*"}}` });
   assert.deepEqual(result.config?.listen, { host: '0.0.0.0', port: 8000 });
   assert.equal(result.config?.log.level, 'info');
   assert.deepEqual(result.problems.map(oneLine), [
     'warning 1:12 "name" means nothing to mcproxy and is ignored | ',
-    'warning 2:30 "monitoring" means nothing to mcproxy and is ignored | ',
+    'warning 2:30 "monitoring" means nothing to mcproxy and is ignored | `mcproxy status` and the access log are always there',
+    'warning 2:48 "rate_limiting" means nothing to mcproxy and is ignored | write "limits: { rate: 60/min }", which counts for each user',
   ]);
 });
 
