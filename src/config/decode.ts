@@ -271,7 +271,9 @@ function secrecyOf(field: Field): Secrecy {
 
 function reject(reading: Reading, node: YamlNode, target: { name: string; field: Field }): undefined {
   const { name, field } = target;
-  reading.problems.error(node, { text: `"${name}" is not valid`, fix: `write ${expectation(field)}` });
+  const isLine = name === 'command' && node.kind === 'seq';
+  const fix = isLine ? 'write the program alone, and what follows it under "args"' : `write ${expectation(field)}`;
+  reading.problems.error(node, { text: `"${name}" is not valid`, fix });
   return undefined;
 }
 

@@ -35,8 +35,11 @@ export function hasIssuer(settings: Settings): boolean {
 export function decodeOAuth(settings: Settings, known: Known, problems: FileProblems): OAuthSaid {
   const publicUrl = publicUrlOf(settings, problems);
   const refuse = (text: string, fix: string): void => problems.error(undefined, { text, fix });
+  // What is wrong was reported, and is not missing as well.
+  const isSound = problems.errorCount() === 0;
+  const miss: Refuse = (text, fix) => (isSound ? refuse(text, fix) : undefined);
   const started = Object.keys(settings).filter((name) => name.startsWith('auth.'));
-  const facade = facadeOf(settings, publicUrl, refuse);
+  const facade = facadeOf(settings, publicUrl, { refuse, miss });
   if (facade !== undefined) {
     if (started.length > 0)
       refuse(
@@ -61,16 +64,16 @@ export function decodeOAuth(settings: Settings, known: Known, problems: FileProb
     refuse('"offline_access" is no scope of a server but a wish of a client', 'delete it from auth.scopes');
   const audiences = settings['auth.audience'] ?? [];
   if (audiences.length === 0 && publicUrl === undefined)
-    refuse('for whom access tokens have to be is not known', 'write "public_url", or "audience" under auth');
+    miss('for whom access tokens have to be is not known', 'write "public_url", or "audience" under auth');
   const isLoopback = isLoopbackHost(settings.listen?.host ?? '127.0.0.1');
   if (publicUrl === undefined && (!isLoopback || (settings.allowed_hosts ?? []).length > 0))
-    refuse('what clients call this service is not known', 'write "public_url"');
+    miss('what clients call this service is not known', 'write "public_url"');
   return {
     publicUrl,
     oauth: {
       issuer,
       jwt: settings['auth.jwt.issuer'] === undefined ? undefined : { jwksUrl: settings['auth.jwt.jwks_url'] },
-      introspection: introspectionOf(settings, problems),
+      introspection: introspectionOf(settings, miss),
       audiences,
       scopes,
       userClaim: settings['auth.user_claim'] ?? 'sub',
@@ -84,7 +87,11 @@ export function decodeOAuth(settings: Settings, known: Known, problems: FileProb
 type Refuse = (text: string, fix: string) => void;
 
 /** A login sends the person's browser to this service, so that it needs a URL that a browser and a client both reach. */
-function facadeOf(settings: Settings, publicUrl: string | undefined, refuse: Refuse): FacadeConfig | undefined {
+function facadeOf(
+  settings: Settings,
+  publicUrl: string | undefined,
+  { refuse, miss }: { readonly refuse: Refuse; readonly miss: Refuse },
+): FacadeConfig | undefined {
   const isBlock = settings['oauth.facade'] !== undefined || settings['oauth.allow_private'] !== undefined;
   // The word is stronger, because the environment says it.
   const isOn =
@@ -93,7 +100,7 @@ function facadeOf(settings: Settings, publicUrl: string | undefined, refuse: Ref
   if (settings.auth === 'none')
     refuse('with "auth: none" everybody is let in, so that "oauth" is of no use', 'delete one of the two');
   if (publicUrl === undefined) {
-    refuse('where clients log in is not known', 'write "public_url", such as https://mcp.example.com');
+    miss('where clients log in is not known', 'write "public_url", such as https://mcp.example.com');
     return undefined;
   }
   const { protocol, hostname } = new URL(publicUrl);
@@ -127,18 +134,13 @@ function checkUrls(settings: Settings, allowPrivate: boolean, refuse: Refuse): v
   }
 }
 
-function introspectionOf(settings: Settings, problems: FileProblems): OAuthConfig['introspection'] {
+function introspectionOf(settings: Settings, miss: Refuse): OAuthConfig['introspection'] {
   const url = settings['auth.introspection.url'];
   const clientId = settings['auth.introspection.client_id'];
   const clientSecret = settings['auth.introspection.client_secret'];
   if (url !== undefined && clientId !== undefined && clientSecret !== undefined) return { url, clientId, clientSecret };
-  // One that is wrong was reported, and is not missing as well.
-  const isOnlyWrong = problems.errorCount() > 0;
-  if (!isOnlyWrong && (url !== undefined || clientId !== undefined || clientSecret !== undefined))
-    problems.error(undefined, {
-      text: 'auth.introspection is not complete',
-      fix: 'write "url", "client_id" and "client_secret" under it',
-    });
+  if (url !== undefined || clientId !== undefined || clientSecret !== undefined)
+    miss('auth.introspection is not complete', 'write "url", "client_id" and "client_secret" under it');
   return undefined;
 }
 

@@ -91,14 +91,20 @@ for (const { name, config, problem } of gaps) {
   });
 }
 
-verifies('oauth.config', 'a secret whose variable is not set does not make an introspection incomplete as well', () => {
-  const asked = 'introspection: { url: https://x.example, client_id: me, client_secret: "${NO_SECRET}" }';
-  const { problems } = parseFiles({ config: `${PUBLIC}auth: { ${asked} }\n` });
-  assert.deepEqual(
-    problems.filter(({ severity }) => severity === 'error').map(({ text }) => text),
-    ['the variable NO_SECRET is not set'],
-  );
-});
+for (const config of [
+  `${PUBLIC}auth: { introspection: { url: https://x.example, client_id: me, client_secret: "\${NONE}" } }\n`,
+  'public_url: "${NONE}"\noauth: facade\n',
+  `public_url: "\${NONE}"\nlisten: 0.0.0.0:1\nauth: { ${JWT} }\n`,
+]) {
+  verifies('oauth.config', `what comes of a variable that is not set is no problem of its own: ${config}`, () => {
+    const { problems } = parseFiles({ config });
+    const errors = problems.filter(({ severity }) => severity === 'error');
+    assert.deepEqual(
+      errors.map(({ text }) => text),
+      ['the variable NONE is not set'],
+    );
+  });
+}
 
 verifies('oauth.config', 'a claim that cannot give anything is worth a word', () => {
   const linesFor = (tokens: string): string =>

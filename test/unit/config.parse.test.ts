@@ -150,6 +150,11 @@ const errors = [
     expected: '1:9 "listen" is not valid | write HOST:PORT, such as 127.0.0.1:3000, [::1]:3000 or :3000',
   },
   {
+    name: 'a command line as a list',
+    config: 'servers: { a: { command: [npx, -y, x] } }',
+    expected: '1:26 "command" is not valid | write the program alone, and what follows it under "args"',
+  },
+  {
     name: 'a wrong item of a list',
     config: 'trusted_proxies: [10.0.0.0/8, x]',
     expected: '1:31 "trusted_proxies" is not valid | write an address or CIDR block, such as 10.0.0.0/8',
