@@ -82,13 +82,13 @@ const HEADER_VALUE = /^[\t\u0020-\u007e]*$/;
 export function decodeCredential(
   reading: Reading,
   fields: Decoded<typeof SERVER>,
-  options: { readonly sound: boolean; readonly lacking: boolean },
+  options: { readonly sound: boolean; readonly lacking: boolean; readonly foreign: boolean },
 ): CredentialSaid {
   const whole = WHOLE[typeOfMap(reading, fields.auth?.value) ?? ''];
   if (whole !== undefined && fields.auth !== undefined)
     return decodeWhole(reading, fields, { ...whole, at: fields.auth.value });
   const before = reading.problems.errorCount();
-  const parts = readParts(reading, fields, options.lacking);
+  const parts = readParts(reading, fields, options);
   const lacks = options.lacking ? lackedBy(parts) : [];
   const at = parts.type?.at ?? parts.token?.at ?? parts.username?.at ?? parts.password?.at ?? parts.headersAt;
   // What is wrong in one part would be told again as missing from the whole.
@@ -151,10 +151,14 @@ function hasValue({ token, username, password, secretHeaders }: Parts): boolean 
   return token !== undefined || username !== undefined || password !== undefined || secretHeaders.length > 0;
 }
 
-function readParts(reading: Reading, fields: Decoded<typeof SERVER>, lacking: boolean): Parts {
+function readParts(
+  reading: Reading,
+  fields: Decoded<typeof SERVER>,
+  { lacking, foreign }: { readonly lacking: boolean; readonly foreign: boolean },
+): Parts {
   const { auth } = fields;
   const inner: Decoded<typeof AUTH> =
-    auth?.value.kind === 'map' ? decodeMap({ reading, node: auth.value }, AUTH, { lacking }) : {};
+    auth?.value.kind === 'map' ? decodeMap({ reading, node: auth.value }, AUTH, { lacking, foreign }) : {};
   const typeNode = auth?.value.kind === 'map' ? inner.type?.value : auth?.value;
   const typeName = typeNode === undefined ? undefined : readType(reading, typeNode);
   const pair = inner.credentials === undefined ? undefined : splitPair(reading, inner.credentials);

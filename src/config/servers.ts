@@ -59,7 +59,8 @@ export function decodeServer(
     node.kind === 'scalar' && node.value !== null
       ? readBareUrl(reading, node)
       : decodeMap({ reading, node }, SERVER, { foreign: options.foreign, lacking });
-  const said = decodeCredential(reading, fields, { sound: reading.problems.errorCount() === before, lacking });
+  const sound = reading.problems.errorCount() === before;
+  const said = decodeCredential(reading, fields, { sound, lacking, foreign: options.foreign });
   for (const url of fields.url?.value ?? []) addUrlSecrets(reading.secrets, url);
   if (fields.env !== undefined) addPairSecrets(reading.secrets, fields.env.value);
   if (fields.args !== undefined) addArgumentSecrets(reading.secrets, fields.args.value);

@@ -11,7 +11,18 @@ import { addPair } from './yaml-key.ts';
 import type { OpenMap } from './yaml-key.ts';
 import { parseLiteral } from './yaml-literal.ts';
 import type { YamlMap, YamlNode, YamlPair, YamlSeq } from './yaml-node.ts';
-import { enter, fail, failTab, finishLine, isBlank, locate, recover, skipSpaces, skipWhite } from './yaml-reader.ts';
+import {
+  enter,
+  fail,
+  failTab,
+  finishLine,
+  foreignComment,
+  isBlank,
+  locate,
+  recover,
+  skipSpaces,
+  skipWhite,
+} from './yaml-reader.ts';
 import type { YamlReader } from './yaml-reader.ts';
 import { absent, beginsPlain, findColon, isLineEnd, parseScalar } from './yaml-scalar.ts';
 
@@ -60,7 +71,7 @@ function parsePair(reader: YamlReader, column: number, map: OpenMap): boolean {
   }
   if (colon === undefined) {
     const fix = 'write `key: value`, with a space after the colon, or indent the line to continue the value above';
-    fail(reader, start, { text: 'a key with a colon is expected here', fix });
+    fail(reader, start, foreignComment(reader.text, start) ?? { text: 'a key with a colon is expected here', fix });
     return false;
   }
   if (colon - start > KEY_CHARS_MAX) {

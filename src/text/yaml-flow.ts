@@ -8,7 +8,8 @@
  */
 import { addPair } from './yaml-key.ts';
 import type { YamlMap, YamlNode, YamlPair, YamlScalar, YamlSeq } from './yaml-node.ts';
-import { enter, fail, failMarker, failTab, isBlank, isBreak, isComment, isMarker, locate } from './yaml-reader.ts';
+import { enter, fail, failMarker, failTab, foreignComment, isBlank, isBreak } from './yaml-reader.ts';
+import { isComment, isMarker, locate } from './yaml-reader.ts';
 import { nextLineStart, skipSpaces, skipWhite } from './yaml-reader.ts';
 import type { YamlReader } from './yaml-reader.ts';
 import { absent, parseScalar } from './yaml-scalar.ts';
@@ -110,10 +111,11 @@ function passComma(reader: YamlReader, close: string): boolean {
     });
     return false;
   } else if (character !== close) {
-    fail(reader, reader.at, {
+    const remark = foreignComment(reader.text, reader.at) ?? {
       text: `a comma or ${close} is expected here`,
       fix: 'add it, or quote the whole value before it',
-    });
+    };
+    fail(reader, reader.at, remark);
     return false;
   }
   return true;

@@ -112,6 +112,12 @@ export function isComment(text: string, at: number): boolean {
   return text.charAt(at) === '#' && (at === 0 || isBlank(text.charAt(at - 1)) || text.charCodeAt(at - 1) === 0xfe_ff);
 }
 
+/** What is wrong where `//` or a block comment stands, as JSON is often written by hand; asked only where something is. */
+export function foreignComment(text: string, at: number): { text: string; fix: string } | undefined {
+  if (!/^\/[/*]/.test(text.slice(at, at + 2))) return undefined;
+  return { text: 'a comment is not written so here', fix: 'begin it with #, on each of its lines, or delete it' };
+}
+
 /** Moves to the content of the line at `start`, or of the first line after it that has content. */
 export function openLine(reader: YamlReader, start: number): void {
   const { text } = reader;

@@ -7,7 +7,18 @@
  * Source: YAML 1.2.2 §5.7 (escapes), §6.5 (folding), §7.3 (styles), §10.3.2 (core schema).
  */
 import type { YamlScalar } from './yaml-node.ts';
-import { fail, failMarker, failTab, isBlank, isBreak, isComment, isMarker, isWhite, locate } from './yaml-reader.ts';
+import {
+  fail,
+  failMarker,
+  failTab,
+  foreignComment,
+  isBlank,
+  isBreak,
+  isComment,
+  isMarker,
+  isWhite,
+  locate,
+} from './yaml-reader.ts';
 import { nextLineStart, skipSpaces, skipWhite } from './yaml-reader.ts';
 import type { YamlMessage, YamlReader } from './yaml-reader.ts';
 
@@ -160,6 +171,8 @@ function parsePlain(reader: YamlReader, place: ScalarPlace): YamlScalar | undefi
     }
     ({ end, stop } = scanPlain(text, next.at, place.flow));
     if (text.charAt(stop) === ':') {
+      const comment = foreignComment(text, start);
+      if (comment !== undefined) return fail(reader, start, comment);
       const fix = place.flow
         ? 'put a comma before the key, or quote the whole text'
         : 'indent this key like those above it, or quote the whole text';

@@ -148,7 +148,8 @@ test('host, port and log level of a proxy block are taken over, the rest is name
 
 test('what other programs say beyond servers is ignored with a warning', () => {
   const { config, problems } = parseFiles({
-    config: '{"$schema": "https://x", "globalShortcut": "", "mcpServers": {"a": {"command": "x", "autoApprove": []}}}',
+    config:
+      '{"$schema": "https://x", "globalShortcut": "", "mcpServers": {"a": {"command": "x", "autoApprove": []}, "b": {"url": "https://b/", "auth": {"CLIENT_ID": "x"}}}}',
   });
   assert.ok(config?.servers.has('a'));
   assert.deepEqual(
@@ -157,6 +158,7 @@ test('what other programs say beyond servers is ignored with a warning', () => {
       'warning "$schema" means nothing to mcproxy and is ignored',
       'warning "globalShortcut" means nothing to mcproxy and is ignored',
       'warning "autoApprove" means nothing to mcproxy and is ignored',
+      'warning "CLIENT_ID" means nothing to mcproxy and is ignored',
     ],
   );
 });
