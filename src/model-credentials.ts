@@ -4,6 +4,7 @@
  * Types only. What the parts of a signed text mean is said in `auth/signer`, which names they have in files in
  * `config/signing`; how access tokens are got in `auth/grant`. In a file of its own because that one is long.
  */
+import type { ErrorCode } from './errors.ts';
 
 /** A value that cannot be printed by accident: `String()`, `JSON.stringify` and `inspect` give `[secret]`. */
 export interface Secret {
@@ -70,6 +71,26 @@ export interface CredentialRenewal {
    * @param challenge the `WWW-Authenticate` field of the answer
    */
   rejected(sent: readonly string[], challenge: string | undefined): boolean;
+}
+
+/** How it is with the access tokens of one OAuth client; `snake_case`, because it is printed as it is. Never a token. */
+export interface TokenState {
+  /** Until when the one in use is good, ISO 8601; null: there is none now, and the next request gets one. */
+  readonly good_until: string | null;
+  /** Why there is no newer one; null when nothing failed. */
+  readonly failing: TokenFailure | null;
+}
+
+export interface TokenFailure {
+  /** ISO 8601; of the first failure in a row. */
+  readonly since: string;
+  readonly code: ErrorCode;
+  /** `invalid_grant` and the like; null where the authorization server gave no code. @see RFC 6749 §5.2 */
+  readonly oauth_error: string | null;
+  /** Of the last one. */
+  readonly reason: string;
+  /** ISO 8601: nobody asks before; null: the next request does. */
+  readonly next_try: string | null;
 }
 
 /** How a request is signed with a secret that both sides have: HMAC over a text made from the request. */

@@ -98,6 +98,8 @@ const OAUTH_OUT = {
   'oauth-out.discovery-refused': 'Metadata of another server or issuer, and a changed issuer, get no client secret.',
   'oauth-out.no-private': 'Nothing in a private network is asked unless that is allowed.',
   'oauth-out.client-auth': 'The client proves itself as the metadata offers, or as it is written.',
+  'oauth-out.status':
+    'Status and why say until when an access token is good, and what fails for whom since when and what to do.',
   'oauth-out.commands': '`check`, `check --connect`, `why` and `tools` know where tokens come from.',
 } as const;
 

@@ -338,6 +338,7 @@ class RunningApp implements App {
       members: this.#messages.status(),
       nameConflicts: this.#messages.conflicts(),
       toolDrift: this.#messages.drift(),
+      accessTokens: this.#credentials.tokenRows(),
       openExchanges: this.#serve.open.size,
       sessions: this.#messages.sessionCount,
       logins: this.#facade.loginCount,

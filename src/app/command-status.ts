@@ -6,15 +6,15 @@
  * decided by the service (`admin/status`).
  */
 import type { ServerRow } from '../admin/status.ts';
+import type { TokenRow } from '../admin/token-rows.ts';
 import { isObject } from '../mcp/jsonrpc.ts';
-import { formatDuration } from '../text/duration.ts';
 import { askService, reportNoService, SERVICE_OPTIONS } from './admin-client.ts';
 import { CLOCK } from './clock.ts';
 import { EXIT, JSON_OPTION, flagOption, type Command } from './command.ts';
 import { printable } from './local-command.ts';
+import { spanText, tokenLines } from './token-text.ts';
 import { VERSION } from './version.ts';
 
-const MINUTE_MS = 60_000;
 const MEBIBYTE = 1_048_576;
 
 export const statusCommand: Command = {
@@ -57,6 +57,8 @@ export function layOut(body: Readonly<Record<string, unknown>>, nowMs: number): 
   for (const { server, user, last_error: reason } of rows) {
     if (reason !== null && reason !== undefined) lines.push('', `${nameOf({ server, user })}: last error: ${reason}`);
   }
+  const tokens = (Array.isArray(body['access_tokens']) ? body['access_tokens'] : []).filter(isObject);
+  if (tokens.length > 0) lines.push('', ...tokenLines(tokens as unknown as TokenRow[], nowMs));
   return [...lines, ...driftLines(body['tool_lock'])];
 }
 
@@ -122,9 +124,4 @@ function table(rows: readonly (readonly string[])[]): string[] {
       .join('  ')
       .trimEnd(),
   );
-}
-
-/** Seconds below a minute, minutes above: nobody wants to know more at a glance. */
-function spanText(ms: number): string {
-  return formatDuration(ms < MINUTE_MS ? Math.floor(ms / 1_000) * 1_000 : Math.floor(ms / MINUTE_MS) * MINUTE_MS);
 }

@@ -7,9 +7,11 @@
  */
 import { ProxyError } from '../errors.ts';
 import { askService, SERVICE_OPTIONS } from './admin-client.ts';
+import { CLOCK } from './clock.ts';
 import { EXIT, JSON_OPTION, flagOption, listOption, type Command, type Invocation } from './command.ts';
 import { loadNamed } from './named-files.ts';
 import { problemsText } from './report.ts';
+import { tokenText } from './token-text.ts';
 import { explainAccess, whyQuery, type WhyAnswer, type WhyAsked, type WhyMatch } from './why.ts';
 
 const DENIED = 1;
@@ -62,8 +64,9 @@ async function readFiles(invocation: Invocation, asked: WhyAsked): Promise<WhyAn
     ...asked,
     config,
     seen: () => [],
-    nowMs: Date.now(),
+    nowMs: CLOCK.wallMs(),
     upstream: () => ({ state: 'not running', tools: undefined }),
+    tokenState: () => undefined,
   });
 }
 
@@ -83,10 +86,10 @@ function print({ stdout, stderr }: Invocation, answer: WhyAnswer): void {
   if (answer.tokens.length === 0)
     stdout.write(`token       none${answer.note === null ? ': this user cannot come in' : ''}\n`);
   if (answer.note !== null) stdout.write(printable(`note        ${answer.note}`));
-  for (const match of answer.matches) for (const line of linesOf(match)) stdout.write(printable(line));
+  for (const match of answer.matches) for (const line of linesOf(match, CLOCK.wallMs())) stdout.write(printable(line));
 }
 
-function linesOf(match: WhyMatch): string[] {
+function linesOf(match: WhyMatch, nowMs: number): string[] {
   const { rule, credential } = match;
   const isTool = match.tool !== null;
   const exists = match.exists === null ? ' (whether the server has it is not known)' : '';
@@ -97,6 +100,7 @@ function linesOf(match: WhyMatch): string[] {
     `answer      ${verdictOf(match)}: ${match.reason}`,
     ...(rule === null ? [] : [`rule        ${rule.pattern} (${rule.from}${place(rule.at)})`]),
     `credential  ${credential.sent} (${credential.from}${place(credential.at)})`,
+    ...(credential.token ? [`token now   ${tokenText(credential.token, nowMs)}`] : []),
     `upstream    ${match.upstream}`,
   ];
 }

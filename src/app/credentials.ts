@@ -4,12 +4,13 @@
  * Here the doors meet that may not know each other: OAuth clients (auth), their requests and the servers' challenges
  * (upstream), the files that keep tokens, and the redaction of the logs.
  */
+import { tokenRows, type TokenRow } from '../admin/token-rows.ts';
 import { outgoingCredential } from '../auth/credentials.ts';
 import { createGrants } from '../auth/grants.ts';
 import { OAUTH_CLOSE_MS_MAX } from '../limits.ts';
 import type { Diag } from '../log/diag.ts';
 import { holdPassingSecrets, type PassingSecrets } from '../log/passing-secrets.ts';
-import type { Clock, Config, HttpServerConfig, OutgoingCredential } from '../model.ts';
+import type { Clock, Config, HttpServerConfig, OutgoingCredential, TokenState } from '../model.ts';
 import { askChallenge } from '../upstream/challenge.ts';
 import { requestControl } from '../upstream/control.ts';
 import type { UpstreamPool } from '../upstream/pool.ts';
@@ -30,6 +31,10 @@ export interface CredentialsOptions {
 export interface Credentials {
   readonly passingSecrets: PassingSecrets;
   for(server: HttpServerConfig): OutgoingCredential;
+  /** Of the access tokens for a server; undefined where nobody has needed one. */
+  tokenState(server: HttpServerConfig): TokenState | undefined;
+  /** The same for all servers, for operators. */
+  tokenRows(): readonly TokenRow[];
   /** Goes by this configuration from now on. */
   apply(config: Config): void;
   /** Waits a moment for a token that is on its way, so that it is kept. */
@@ -63,6 +68,8 @@ export function openCredentials(options: CredentialsOptions): Credentials {
   return {
     passingSecrets,
     for: (server) => outgoingCredential(server, { clock, grants }),
+    tokenState: (server) => grants.state(server),
+    tokenRows: () => (current === undefined ? [] : tokenRows(current, (server) => grants.state(server))),
     apply(config) {
       current = config;
       wanted = grants.retain(httpServers(config));

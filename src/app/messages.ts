@@ -32,7 +32,7 @@ export interface MessagePathOptions {
   readonly diag: Diag;
   readonly pool: UpstreamPool;
   readonly sealer: Sealer;
-  readonly credentials: Pick<Credentials, 'for'>;
+  readonly credentials: Pick<Credentials, 'for' | 'tokenState'>;
   /** Undefined: nothing is limited. */
   readonly limiter?: RateLimiter;
   /** What commands may inherit a few harmless variables from. */
@@ -67,7 +67,7 @@ export interface MessagePath {
   endPrincipal(principalId: string): void;
   status(): readonly MemberStatus[];
   /** Why a user may use a server or tool, or may not, as it is now. */
-  why(asked: Omit<WhyQuestion, 'nowMs' | 'upstream'>): WhyAnswer;
+  why(asked: Omit<WhyQuestion, 'nowMs' | 'upstream' | 'tokenState'>): WhyAnswer;
   /** As in `Gateway.conflicts`. */
   conflicts(): readonly JsonObject[];
   /** Sessions of older revisions that have a state in memory. */
@@ -131,6 +131,7 @@ export function openMessagePath(options: MessagePathOptions): MessagePath {
         ...asked,
         nowMs: clock.wallMs(),
         upstream: (principal, server) => gateway.upstream(principal, server),
+        tokenState: (server) => options.credentials.tokenState(server),
       }),
     conflicts: () => gateway.conflicts(),
     get sessionCount() {

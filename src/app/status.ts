@@ -8,6 +8,7 @@ import { readFileSync } from 'node:fs';
 
 import type { Readiness } from '../admin/health.ts';
 import { serverRows } from '../admin/status.ts';
+import type { TokenRow } from '../admin/token-rows.ts';
 import type { JsonObject } from '../mcp/waist.ts';
 import type { Config, MemberStatus } from '../model.ts';
 import { VERSION } from './version.ts';
@@ -23,6 +24,8 @@ export interface ServiceState {
   readonly nameConflicts: readonly JsonObject[];
   /** Servers whose tools are not as in mcproxy.lock. */
   readonly toolDrift: readonly JsonObject[];
+  /** For servers. */
+  readonly accessTokens: readonly TokenRow[];
   readonly openExchanges: number;
   /** Of older revisions, with a state in memory. */
   readonly sessions: number;
@@ -45,6 +48,7 @@ export function statusOf(state: ServiceState): Readonly<Record<string, unknown>>
     servers: serverRows(config, state.members, residentBytes),
     name_conflicts: state.nameConflicts,
     tool_lock: state.toolDrift,
+    access_tokens: state.accessTokens,
     users: config.principals.length,
     open_exchanges: state.openExchanges,
     sessions: state.sessions,

@@ -10,7 +10,8 @@ import { nameOf } from '../auth/unlisted.ts';
 import { hasRules, judgeAccess } from '../mcp/access.ts';
 import { makeExposure, type Exposure } from '../mcp/exposure.ts';
 import { exposeName, findOwnersByName, stripPrefix } from '../mcp/names.ts';
-import type { AccessFilter, AccessRule, Credential, FilePlace, Principal, ServerConfig } from '../model.ts';
+import type { AccessFilter, AccessRule, Credential, FilePlace } from '../model.ts';
+import type { HttpServerConfig, Principal, ServerConfig, TokenState } from '../model.ts';
 import { matchesGlob } from '../text/glob.ts';
 import { findNearest } from '../text/nearest.ts';
 import { findWho, type WhoQuestion, type WhyToken } from './why-who.ts';
@@ -26,6 +27,8 @@ export interface WhyQuestion extends WhoQuestion {
   /** A server, a tool as it is in /mcp, or a tool without prefix. */
   readonly target: string;
   upstream(principal: Principal, server: ServerConfig): UpstreamNow;
+  /** Of the access tokens for it; undefined where nobody has needed one. */
+  tokenState(server: HttpServerConfig): TokenState | undefined;
 }
 
 export type WhyAsked = Pick<WhyQuestion, 'user' | 'target' | 'named'>;
@@ -42,7 +45,13 @@ export interface WhyMatch {
   readonly reason: string;
   /** The rule that decides; null when it is the absence of one. */
   readonly rule: { readonly pattern: string; readonly from: string; readonly at: string | null } | null;
-  readonly credential: { readonly sent: string; readonly from: string; readonly at: string | null };
+  readonly credential: {
+    readonly sent: string;
+    readonly from: string;
+    readonly at: string | null;
+    /** Of the access token; null where none goes out, or nobody has needed one. */
+    readonly token: TokenState | null;
+  };
   readonly upstream: string;
 }
 
@@ -107,6 +116,7 @@ interface Around {
   readonly prefixes: readonly string[];
   readonly exposure: Exposure;
   readonly now: UpstreamNow;
+  readonly token: TokenState | undefined;
 }
 
 /** Theirs, then those that only others may use. */
@@ -121,6 +131,7 @@ function serversAround(question: WhyQuestion, principal: Principal): Around[] {
     prefixes,
     exposure: makeExposure(server.exposure),
     now: question.upstream(principal, server),
+    token: server.kind === 'http' ? question.tokenState(server) : undefined,
   }));
 }
 
@@ -240,12 +251,22 @@ function showPlace(at: FilePlace | undefined): string | null {
   return at === undefined ? null : `${at.file}:${at.line}:${at.column}`;
 }
 
-function describe(principal: Principal, { server, now }: Around): Pick<WhyMatch, 'server' | 'credential' | 'upstream'> {
+function describe(
+  principal: Principal,
+  { server, now, token }: Around,
+): Pick<WhyMatch, 'server' | 'credential' | 'upstream'> {
   const upstream = server.enabled ? now.state : 'disabled in the configuration';
-  return { server: server.name, upstream, credential: showCredential(principal, server) };
+  return {
+    server: server.name,
+    upstream,
+    credential: {
+      ...showCredential(principal, server),
+      token: principal.servers.has(server.name) ? (token ?? null) : null,
+    },
+  };
 }
 
-function showCredential(principal: Principal, server: ServerConfig): WhyMatch['credential'] {
+function showCredential(principal: Principal, server: ServerConfig): Omit<WhyMatch['credential'], 'token'> {
   if (!principal.servers.has(server.name)) return { sent: 'nothing', from: 'none', at: null };
   if (server.kind === 'stdio') {
     const names = server.env.map(([name]) => `${name}=****`);

@@ -10,10 +10,11 @@
  */
 import { ProxyError } from '../errors.ts';
 import { OAUTH_METADATA_MS_MAX, OAUTH_REJECTED_MS_MIN, OAUTH_WAIT_MS_MAX } from '../limits.ts';
-import type { Clock, CredentialRenewal, OAuthClient } from '../model.ts';
+import type { Clock, CredentialRenewal, OAuthClient, TokenState } from '../model.ts';
 import { parseBearerChallenge } from '../text/challenge.ts';
+import { createGrantFailures, wallTime, type GrantFailures } from './grant-failures.ts';
 import type { AskIssuer } from './issuer-metadata.ts';
-import { createPauses, withinTime, type Pauses } from './issuer-wait.ts';
+import { withinTime } from './issuer-wait.ts';
 import { findTokenEndpoint, type TokenEndpoint } from './token-endpoint.ts';
 import { holdKept, holdToken, type HeldToken } from './token-life.ts';
 import { requestToken, type TokenAnswer } from './token-request.ts';
@@ -55,6 +56,8 @@ export interface GrantOptions {
 export interface Grant extends CredentialRenewal {
   /** What goes out now; flat. @throws {ProxyError} UPSTREAM_CREDENTIAL before anything was got */
   fields(): readonly string[];
+  /** As it is now. */
+  state(): TokenState;
   /** Resolves when nothing is being asked. */
   idle(): Promise<void>;
   /** It is not configured any more: nothing of it has to be hidden from now on. */
@@ -80,15 +83,13 @@ class TokenGrant implements Grant {
   #endpoint: { readonly found: TokenEndpoint; readonly untilMs: number } | undefined;
   /** Of the last 401. */
   #challenge: string | undefined;
-  readonly #pauses: Pauses;
-  /** The last one, for those who come in the pause after it. */
-  #failure: ProxyError | undefined;
+  readonly #failures: GrantFailures;
   /** Of the tokens before, and of those now. */
   #unhide: readonly [old: readonly (() => void)[], now: readonly (() => void)[]] = [[], []];
 
   constructor(options: GrantOptions) {
     this.#options = options;
-    this.#pauses = createPauses(() => options.clock.monotonicMs());
+    this.#failures = createGrantFailures(options.clock);
   }
 
   fields(): readonly string[] {
@@ -116,6 +117,13 @@ class TokenGrant implements Grant {
     return true;
   }
 
+  state(): TokenState {
+    const { clock } = this.#options;
+    const endMs = this.#held?.endMs ?? 0;
+    const isGood = clock.monotonicMs() < endMs;
+    return { good_until: isGood ? wallTime(clock, endMs) : null, failing: this.#failures.state() };
+  }
+
   async idle(): Promise<void> {
     await this.#running?.work.catch(() => undefined);
   }
@@ -127,8 +135,8 @@ class TokenGrant implements Grant {
 
   #renew(): Promise<void> {
     if (this.#running !== undefined) return this.#running.bounded;
-    const leftMs = this.#pauses.leftMs();
-    if (this.#failure !== undefined && leftMs > 0) return Promise.reject(withRetryAfter(this.#failure, leftMs));
+    const failure = this.#failures.current();
+    if (failure !== undefined) return Promise.reject(failure);
     const work = this.#get().finally(() => {
       this.#running = undefined;
     });
@@ -145,15 +153,14 @@ class TokenGrant implements Grant {
       await this.#take();
     } catch (thrown) {
       const error = asFailure(label, thrown);
-      this.#failure = error;
-      if (this.#pauses.failed(error))
+      const reason = thrown instanceof ProxyError ? thrown.message : error.message;
+      if (this.#failures.failed(error, reason))
         onDiag('warn', 'an access token cannot be got', { reason: error.message, cause: error.cause });
       // Where tokens come from may be what has changed.
       this.#endpoint = undefined;
       throw error;
     }
-    if (this.#pauses.answered()) onDiag('info', 'access tokens can be got again', { for: label });
-    this.#failure = undefined;
+    if (this.#failures.answered()) onDiag('info', 'access tokens can be got again', { for: label });
   }
 
   /** Takes over what is kept and still good, or asks for something new. */
@@ -246,9 +253,4 @@ function asFailure(label: string, thrown: unknown): ProxyError {
   if (!(thrown instanceof ProxyError)) return new ProxyError('INTERNAL', 'internal error', { cause: thrown, data });
   const { code, message, cause } = thrown;
   return new ProxyError(code, `no access token for ${label}: ${message}`, { cause, data: { ...thrown.data, ...data } });
-}
-
-function withRetryAfter({ code, message, data, cause }: ProxyError, leftMs: number): ProxyError {
-  const headers = { 'retry-after': String(Math.ceil(leftMs / 1_000)) };
-  return new ProxyError(code, message, { cause, headers, ...(data === undefined ? {} : { data }) });
 }

@@ -6,7 +6,7 @@
  * other scopes go on with it, another client or refresh token starts afresh.
  */
 import { createHash } from 'node:crypto';
-import type { HttpServerConfig, OAuthClient, OutgoingCredential } from '../model.ts';
+import type { HttpServerConfig, OAuthClient, OutgoingCredential, TokenState } from '../model.ts';
 import { createGrant, type Grant, type GrantOptions, type TokenStore } from './grant.ts';
 
 export interface GrantsOptions extends Pick<GrantOptions, 'clock' | 'ask' | 'hide' | 'onDiag'> {
@@ -19,6 +19,8 @@ export interface GrantsOptions extends Pick<GrantOptions, 'clock' | 'ask' | 'hid
 export interface Grants {
   /** What goes out to a server that has an OAuth client. */
   outgoing(server: HttpServerConfig, client: OAuthClient): OutgoingCredential;
+  /** Of its access tokens; undefined while nobody needed one, or where it has no OAuth client that is in force. */
+  state(server: HttpServerConfig): TokenState | undefined;
   /** Forgets the grants of all others. @returns the names of what is kept for these */
   retain(servers: Iterable<HttpServerConfig>): ReadonlySet<string>;
   /** Resolves when no token is on its way. */
@@ -31,6 +33,8 @@ export function createGrants(options: GrantsOptions): Grants {
   // Bounded by configuration: one for each client in it, and those of the one before it.
   const grants = new Map<string, Grant>();
   const found = new WeakMap<HttpServerConfig, Grant>();
+  /** Of the servers in force. Bounded by configuration. */
+  let digests: ReadonlyMap<HttpServerConfig, string> = new Map();
   /** As it is in force, by its digest: what is no part of that may have changed. Bounded by configuration. */
   let servers: ReadonlyMap<string, HttpServerConfig> = new Map();
   let leaving: Grant[] = [];
@@ -64,19 +68,24 @@ export function createGrants(options: GrantsOptions): Grants {
       const grant = find(server, client);
       return { fields: () => [], signature: { names: NAMES, sign: () => grant.fields() }, renewal: grant };
     },
+    state: (server) => grants.get(digests.get(server) ?? '')?.state(),
     retain(wanted) {
       const now = new Map<string, HttpServerConfig>(); // Bounded by configuration.
+      const digestsNow = new Map<HttpServerConfig, string>(); // Bounded by configuration.
       const names = new Set<string>(); // Bounded by configuration.
       for (const server of wanted) {
         const { credential } = server;
         if (credential.type !== 'oauth') continue;
-        now.set(digestOf(server, credential.client), server);
+        const digest = digestOf(server, credential.client);
+        now.set(digest, server);
+        digestsNow.set(server, digest);
         names.add(nameOf(server, credential.client));
       }
       // Requests with their tokens may still be on their way: they are hidden until the next change.
       for (const grant of leaving) grant.forget();
       leaving = [];
       servers = now;
+      digests = digestsNow;
       for (const [digest, grant] of grants) {
         if (now.has(digest)) continue;
         grants.delete(digest);

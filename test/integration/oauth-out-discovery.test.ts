@@ -8,11 +8,11 @@ import { createGrants } from '../../src/auth/grants.ts';
 import { findTokenEndpoint } from '../../src/auth/token-endpoint.ts';
 import { ProxyError } from '../../src/errors.ts';
 import type { OAuthClient } from '../../src/model.ts';
-import { makeSecret } from '../../src/text/secret.ts';
 import { requestControl } from '../../src/upstream/control.ts';
 import { SECRET_OF_CLIENT, startAuthorizationServer } from '../support/authorization-server.ts';
 import { entryOf, PATHS, refreshEntryOf, who } from '../support/guarded-app.ts';
 import { startGuarded } from '../support/guarded-server.ts';
+import { OAUTH_CLIENT } from '../support/oauth-client.ts';
 import { checkNothingLeft } from '../support/leaks.ts';
 import { settingsFile, usersFile } from '../support/message-app.ts';
 import { startUpstream } from '../support/recording-upstream.ts';
@@ -137,17 +137,7 @@ verifies('oauth-out.discovery-refused', 'a server that names another issuer late
 
 const CLOCK = { wallMs: () => Date.now(), monotonicMs: () => performance.now() };
 
-const CLIENT: OAuthClient = {
-  clientId: 'gateway',
-  clientSecret: makeSecret(SECRET_OF_CLIENT),
-  refreshToken: undefined,
-  tokenUrl: undefined,
-  issuer: undefined,
-  scopes: [],
-  resource: undefined,
-  clientAuth: 'auto',
-  allowPrivate: false,
-};
+const CLIENT: OAuthClient = { ...OAUTH_CLIENT, tokenUrl: undefined };
 
 verifies(
   'oauth-out.no-private',

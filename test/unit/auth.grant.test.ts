@@ -8,19 +8,8 @@ import { ProxyError } from '../../src/errors.ts';
 import { ISSUER_PAUSE_MS_MAX, OAUTH_REJECTED_MS_MIN } from '../../src/limits.ts';
 import type { OAuthClient } from '../../src/model.ts';
 import { makeSecret } from '../../src/text/secret.ts';
+import { OAUTH_CLIENT } from '../support/oauth-client.ts';
 import { verifies } from '../support/verifies.ts';
-
-const CLIENT: OAuthClient = {
-  clientId: 'me',
-  clientSecret: makeSecret('secret'),
-  refreshToken: undefined,
-  tokenUrl: 'https://as.example/token',
-  issuer: undefined,
-  scopes: [],
-  resource: undefined,
-  clientAuth: 'auto',
-  allowPrivate: false,
-};
 
 interface World {
   readonly grant: Grant;
@@ -53,7 +42,7 @@ function makeWorld(client: Partial<OAuthClient> = {}, kept?: KeptTokens): World 
   };
   const grant = createGrant({
     label: 'server up',
-    client: { ...CLIENT, ...client },
+    client: { ...OAUTH_CLIENT, ...client },
     serverUrl: 'https://mcp.example/mcp?key=x',
     digest: 'd',
     clock: { wallMs: () => clock.wall, monotonicMs: () => clock.monotonic },
@@ -239,3 +228,40 @@ test('a kept token is not believed for longer than its life, whatever the clock 
   world.kept = undefined;
   assert.equal(await world.sent(), 'Bearer access-1');
 });
+
+verifies(
+  'oauth-out.status',
+  'what fails is told since its first failure, with its reason and the next try',
+  async () => {
+    const world = makeWorld();
+    world.life = undefined;
+    await assert.rejects(world.sent());
+    assert.deepEqual(world.grant.state(), {
+      good_until: null,
+      failing: {
+        since: new Date(1_000_000).toISOString(),
+        code: 'ISSUER_UNREACHABLE',
+        oauth_error: null,
+        reason: 'as.example cannot be asked',
+        next_try: new Date(1_001_000).toISOString(),
+      },
+    });
+    // Nobody touched the clock on the wall but time.
+    for (const seconds of [1, 1]) {
+      advance(world, seconds);
+      world.clock.wall += seconds * 1_000;
+      // oxlint-disable-next-line no-await-in-loop -- one after the other
+      await assert.rejects(world.sent());
+    }
+    const { failing } = world.grant.state();
+    assert.equal(failing?.since, new Date(1_000_000).toISOString());
+    assert.equal(failing.next_try, new Date(1_003_000).toISOString());
+    advance(world, 60);
+    assert.equal(world.grant.state().failing?.next_try, null);
+    world.life = 600;
+    await world.sent();
+    assert.deepEqual(world.grant.state(), { good_until: new Date(1_002_000 + 594_000).toISOString(), failing: null });
+    advance(world, 600);
+    assert.equal(world.grant.state().good_until, null);
+  },
+);

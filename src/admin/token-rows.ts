@@ -1,0 +1,151 @@
+/**
+ * What an operator sees of the access tokens for servers: one row for a shared OAuth client, one for all that users bring.
+ *
+ * Of users' own only those are named that cannot get a new token, together where the reason is the same, with the edit
+ * that puts it right. Reasons are those of the grant, which never hold a token or a secret. Pure.
+ */
+import { STATUS_USER_COUNT_MAX } from '../limits.ts';
+import type { Config, HttpServerConfig, ServerConfig, TokenFailure, TokenState } from '../model.ts';
+
+/** `snake_case`, because it is printed as it is. */
+export interface TokenRow {
+  readonly server: string;
+  /** `user`: those that users, or roles, bring. */
+  readonly from: 'shared' | 'user';
+  /** OAuth clients of which this row tells. */
+  readonly clients: number;
+  /** Of them, those with an access token that is good now; the others get one with the next request. */
+  readonly good: number;
+  /** ISO 8601: the first end of those; null where there is none. */
+  readonly good_until: string | null;
+  /** Of the clients, those that cannot get a new one. */
+  readonly failing: number;
+  readonly failures: readonly TokenFailureRow[];
+}
+
+export interface TokenFailureRow extends TokenFailure {
+  /** Those who have it, at most `STATUS_USER_COUNT_MAX`; empty where all share it, or a claim gives it. */
+  readonly users: readonly string[];
+  readonly user_count: number;
+  /** The edit to make; null where the authorization server is at fault. */
+  readonly action: string | null;
+}
+
+/** One OAuth client at a server. */
+interface Client {
+  readonly server: HttpServerConfig;
+  readonly users: readonly string[];
+  readonly state: TokenState;
+}
+
+const NOTHING_YET: TokenState = { good_until: null, failing: null };
+
+/** @param stateOf of a server with an OAuth client; undefined where nobody has needed a token */
+export function tokenRows(
+  config: Config,
+  stateOf: (server: HttpServerConfig) => TokenState | undefined,
+): readonly TokenRow[] {
+  const shared = [...config.servers.values()].flatMap((server) => clientAt(server) ?? []);
+  const own = ownClients(config);
+  const names = [...new Set([...shared, ...own.keys()].map(({ name }) => name))];
+  return names.flatMap((name) => {
+    const clientOf = (server: HttpServerConfig): Client => ({
+      server,
+      users: own.get(server) ?? [],
+      state: stateOf(server) ?? NOTHING_YET,
+    });
+    const [all, theirs] = [shared, [...own.keys()]].map((servers) =>
+      servers.filter((server) => server.name === name).map(clientOf),
+    );
+    return [...rowOf(name, 'shared', all), ...rowOf(name, 'user', theirs)];
+  });
+}
+
+function rowOf(server: string, from: TokenRow['from'], clients: readonly Client[] = []): TokenRow[] {
+  if (clients.length === 0) return [];
+  const ends = clients.flatMap(({ state }) => state.good_until ?? []);
+  return [
+    {
+      server,
+      from,
+      clients: clients.length,
+      good: ends.length,
+      good_until: earliest(ends),
+      failing: clients.filter(({ state }) => state.failing !== null).length,
+      failures: failuresOf(clients),
+    },
+  ];
+}
+
+function failuresOf(clients: readonly Client[]): TokenFailureRow[] {
+  const groups = new Map<string, { failure: TokenFailure; client: Client }[]>(); // Bounded by configuration.
+  for (const client of clients) {
+    const { failing: failure } = client.state;
+    if (failure === null) continue;
+    const same = groups.get(failure.reason) ?? [];
+    same.push({ failure, client });
+    groups.set(failure.reason, same);
+  }
+  return [...groups.values()].flatMap((group) => {
+    const [first] = group;
+    if (first === undefined) return [];
+    const users = group.flatMap(({ client }) => client.users);
+    const tries = group.map(({ failure }) => failure.next_try);
+    return {
+      ...first.failure,
+      since: earliest(group.map(({ failure }) => failure.since)) ?? first.failure.since,
+      next_try: tries.includes(null) ? null : earliest(tries.flatMap((at) => at ?? [])),
+      users: users.slice(0, STATUS_USER_COUNT_MAX),
+      user_count: users.length,
+      action: actionFor(first.failure, first.client.server, users),
+    };
+  });
+}
+
+/** ISO 8601 of one length sorts as text. */
+function earliest(times: readonly string[]): string | null {
+  return times.toSorted()[0] ?? null;
+}
+
+/** What the errors of RFC 6749 §5.2 and RFC 8707 §2 are about, as it is written under `auth`. */
+const CULPRITS: Readonly<Record<string, string>> = {
+  invalid_grant: 'a new refresh_token',
+  invalid_client: 'the right client_id and client_secret',
+  invalid_scope: 'other scopes',
+  invalid_target: 'the right resource',
+};
+
+function actionFor(failure: TokenFailure, server: HttpServerConfig, users: readonly string[]): string | null {
+  if (failure.code !== 'UPSTREAM_CREDENTIAL') return null;
+  const what = CULPRITS[failure.oauth_error ?? ''] ?? 'another client';
+  const { name, credentialAt: at } = server;
+  if (users.length > 1) return `write ${what} under users.NAME.servers.${name}.auth in tokens.yml`;
+  const [user] = users;
+  const place = at === undefined ? '' : ` (${at.file}:${at.line}:${at.column})`;
+  return `write ${what} under ${user === undefined ? '' : `users.${user}.`}servers.${name}.auth${place}`;
+}
+
+/** What users and roles bring, with the users who have it. */
+function ownClients(config: Config): ReadonlyMap<HttpServerConfig, readonly string[]> {
+  const owners = new Map<HttpServerConfig, string[]>(); // Bounded by configuration.
+  const add = (servers: ReadonlyMap<string, ServerConfig>, user: string | undefined): void => {
+    // Most users have the very map of all.
+    if (servers === config.servers) return;
+    for (const server of servers.values()) {
+      const own = server.kind === 'http' && server.credentialFrom === 'user' ? clientAt(server) : undefined;
+      if (own === undefined) continue;
+      const users = owners.get(own) ?? [];
+      if (user !== undefined) users.push(user);
+      owners.set(own, users);
+    }
+  };
+  for (const { id, servers } of config.principals) add(servers, id);
+  for (const { own } of config.oauth?.claims.roles.values() ?? []) add(own, undefined);
+  return owners;
+}
+
+/** The server, when an OAuth client gets tokens for it. */
+function clientAt(server: ServerConfig): HttpServerConfig | undefined {
+  const isThere = server.kind === 'http' && server.enabled && server.lacks.length === 0;
+  return isThere && server.credential.type === 'oauth' ? server : undefined;
+}
