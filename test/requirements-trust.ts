@@ -91,6 +91,8 @@ const OAUTH_OUT = {
   'oauth-out.refusal':
     'What the authorization server refuses is said with its code, the server, the user and what to do.',
   'oauth-out.own': 'A user with a client of their own has tokens of their own.',
+  'oauth-out.inherit': "A user's own client says what differs; a shared secret never leaves its path by it.",
+  'oauth-out.brought': 'Where each user brings a refresh token, who has none sends nothing to anybody.',
   'oauth-out.refresh': 'A refresh token that is replaced is kept before it is used, over restarts and kill -9.',
   'oauth-out.files': 'Kept tokens are readable by the service alone, and go when they are not configured any more.',
   'oauth-out.reload': 'A reload keeps the tokens of what has not changed and starts afresh where it has.',

@@ -34,6 +34,8 @@ export interface TokenFailureRow extends TokenFailure {
 /** One OAuth client at a server. */
 interface Client {
   readonly server: HttpServerConfig;
+  /** The shared server, where the secret is its. */
+  readonly lender: HttpServerConfig | undefined;
   readonly users: readonly string[];
   readonly state: TokenState;
 }
@@ -51,6 +53,7 @@ export function tokenRows(
   return names.flatMap((name) => {
     const clientOf = (server: HttpServerConfig): Client => ({
       server,
+      lender: lenderOf(server, config.servers.get(name)),
       users: own.get(server) ?? [],
       state: stateOf(server) ?? NOTHING_YET,
     });
@@ -82,9 +85,10 @@ function failuresOf(clients: readonly Client[]): TokenFailureRow[] {
   for (const client of clients) {
     const { failing: failure } = client.state;
     if (failure === null) continue;
-    const same = groups.get(failure.reason) ?? [];
+    const key = `${client.lender === undefined} ${failure.reason}`;
+    const same = groups.get(key) ?? [];
     same.push({ failure, client });
-    groups.set(failure.reason, same);
+    groups.set(key, same);
   }
   return [...groups.values()].flatMap((group) => {
     const [first] = group;
@@ -97,7 +101,7 @@ function failuresOf(clients: readonly Client[]): TokenFailureRow[] {
       next_try: tries.includes(null) ? null : earliest(tries.flatMap((at) => at ?? [])),
       users: users.slice(0, STATUS_USER_COUNT_MAX),
       user_count: users.length,
-      action: actionFor(first.failure, first.client.server, users),
+      action: actionFor(first.failure, first.client, users),
     };
   });
 }
@@ -115,14 +119,22 @@ const CULPRITS: Readonly<Record<string, string>> = {
   invalid_target: 'the right resource',
 };
 
-function actionFor(failure: TokenFailure, server: HttpServerConfig, users: readonly string[]): string | null {
+function actionFor(failure: TokenFailure, { server, lender }: Client, users: readonly string[]): string | null {
   if (failure.code !== 'UPSTREAM_CREDENTIAL') return null;
   const what = CULPRITS[failure.oauth_error ?? ''] ?? 'another client';
-  const { name, credentialAt: at } = server;
-  if (users.length > 1) return `write ${what} under users.NAME.servers.${name}.auth in tokens.yml`;
-  const [user] = users;
+  const isLent = failure.oauth_error === 'invalid_client' && lender !== undefined;
+  const { name, credentialAt: at } = isLent ? lender : server;
+  if (users.length > 1 && !isLent) return `write ${what} under users.NAME.servers.${name}.auth in tokens.yml`;
+  const user = isLent || users[0] === undefined ? '' : `users.${users[0]}.`;
   const place = at === undefined ? '' : ` (${at.file}:${at.line}:${at.column})`;
-  return `write ${what} under ${user === undefined ? '' : `users.${user}.`}servers.${name}.auth${place}`;
+  return `write ${what} under ${user}servers.${name}.auth${place}`;
+}
+
+/** Secrets of one text are one object. */
+function lenderOf(server: HttpServerConfig, shared: ServerConfig | undefined): HttpServerConfig | undefined {
+  if (server === shared || server.credential.type !== 'oauth') return undefined;
+  if (shared?.kind !== 'http' || shared.credential.type !== 'oauth') return undefined;
+  return server.credential.client.clientSecret === shared.credential.client.clientSecret ? shared : undefined;
 }
 
 /** What users and roles bring, with the users who have it. */

@@ -75,7 +75,8 @@ export function createGrants(options: GrantsOptions): Grants {
       const names = new Set<string>(); // Bounded by configuration.
       for (const server of wanted) {
         const { credential } = server;
-        if (credential.type !== 'oauth') continue;
+        // Without what each user brings it is what theirs stand on, and gets no token.
+        if (credential.type !== 'oauth' || server.lacks.length > 0) continue;
         const digest = digestOf(server, credential.client);
         now.set(digest, server);
         digestsNow.set(server, digest);

@@ -16,7 +16,7 @@ interface Said {
 /** Whether the draft has what a shared server says that each user brings. */
 export function brings({ fields, said }: Said, what: string): boolean {
   const [, block, name = ''] = /^(env|headers)\.(.*)$/.exec(what) ?? [];
-  if (block === undefined) return said.credential !== undefined;
+  if (block === undefined) return said.credential !== undefined || said.oauth !== undefined;
   if (block === 'env') return fields.env?.value.some(([own]) => own === name) ?? false;
   const own = said.credential;
   if (name.toLowerCase() === 'authorization' && (own?.type === 'bearer' || own?.type === 'basic')) return true;

@@ -12,7 +12,7 @@ import { findNearest } from '../text/nearest.ts';
 import { makeSecret } from '../text/secret.ts';
 import type { YamlNode } from '../text/yaml.ts';
 import { decodeMap, namesWithoutValue, own, type Decoded, type Found, type Pair } from './decode.ts';
-import { decodeOAuthClient } from './oauth-client.ts';
+import { BROUGHT_REFRESH_TOKEN, decodeOAuthClient, type OAuthClientSaid } from './oauth-client.ts';
 import { showName } from './problems.ts';
 import { readText, type Reading } from './reading.ts';
 import { AUTH, type SERVER } from './schema.ts';
@@ -20,8 +20,10 @@ import { addHeaderSecret, isSecretName } from './secrecy.ts';
 import { decodeSigning } from './signing.ts';
 
 export interface CredentialSaid {
-  /** Undefined: nothing is said. */
+  /** Undefined: nothing is said, or an OAuth client. */
   readonly credential: Credential | undefined;
+  /** Not a credential before it is known what it stands on. */
+  readonly oauth?: OAuthClientSaid;
   /** Fields that are no credential. */
   readonly headers: readonly Pair[];
   /** What each user has to bring: `token`, `username`, `password`, `headers.NAME`. */
@@ -86,7 +88,7 @@ export function decodeCredential(
 ): CredentialSaid {
   const whole = WHOLE[typeOfMap(reading, fields.auth?.value) ?? ''];
   if (whole !== undefined && fields.auth !== undefined)
-    return decodeWhole(reading, fields, { ...whole, at: fields.auth.value });
+    return decodeWhole(reading, fields, { ...whole, at: fields.auth.value, lacking: options.lacking });
   const before = reading.problems.errorCount();
   const parts = readParts(reading, fields, options);
   const lacks = options.lacking ? lackedBy(parts) : [];
@@ -107,26 +109,40 @@ export function decodeCredential(
 
 interface Whole {
   readonly what: string;
-  readonly decode: (reading: Reading, node: YamlNode) => Credential | undefined;
+  readonly decode: (
+    reading: Reading,
+    node: YamlNode,
+    lacking: boolean,
+  ) => Pick<CredentialSaid, 'credential' | 'oauth'> & Partial<Pick<CredentialSaid, 'lacks'>>;
 }
 
 /** Kinds of `auth` with options of their own, which are the whole credential. */
 const WHOLE: Readonly<Record<string, Whole>> = {
-  hmac: { what: 'a signature', decode: decodeSigning },
-  oauth: { what: 'an OAuth client', decode: decodeOAuthClient },
+  hmac: { what: 'a signature', decode: (reading, node) => ({ credential: decodeSigning(reading, node) }) },
+  oauth: {
+    what: 'an OAuth client',
+    decode(reading, node, lacking) {
+      const oauth = decodeOAuthClient(reading, node, lacking);
+      return { credential: undefined, oauth, lacks: oauth.isBrought ? [BROUGHT_REFRESH_TOKEN] : [] };
+    },
+  },
 };
+
+/** Names that only an OAuth client has: beside them the type need not be written. */
+const OAUTH_NAMES: ReadonlySet<string> = new Set(['client_id', 'client_secret', 'refresh_token']);
 
 function typeOfMap(reading: Reading, node: YamlNode | undefined): string | undefined {
   if (node?.kind !== 'map') return undefined;
   const type = node.pairs.find(({ name }) => name === 'type')?.value;
-  return type === undefined ? undefined : readText(reading, type, 'open')?.trim().toLowerCase();
+  if (type === undefined) return node.pairs.some(({ name }) => OAUTH_NAMES.has(name)) ? 'oauth' : undefined;
+  return readText(reading, type, 'open')?.trim().toLowerCase();
 }
 
 /** Header fields beside it are sent as they are. */
 function decodeWhole(
   reading: Reading,
   fields: Decoded<typeof SERVER>,
-  { what, decode, at }: Whole & { readonly at: YamlNode },
+  { what, decode, at, lacking }: Whole & { readonly at: YamlNode; readonly lacking: boolean },
 ): CredentialSaid {
   const headers = readHeaders(reading, fields.headers);
   for (const [, value] of headers) addHeaderSecret(reading.secrets, value.reveal());
@@ -136,7 +152,7 @@ function decodeWhole(
     const text = `${what} and a token or password contradict each other`;
     reading.problems.error(other.at, { text, fix: 'delete one of the two' });
   }
-  return { credential: decode(reading, at), headers, lacks: [], at };
+  return { lacks: [], ...decode(reading, at, lacking), headers, at };
 }
 
 /** What is named and has no value. Half a user name and password is a mistake, not a wish. */

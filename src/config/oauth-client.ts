@@ -2,33 +2,37 @@
  * `auth` with `type: oauth`, decoded: a client that can ask for access tokens at all.
  *
  * Which of the two grants it is follows from whether there is a refresh token. What is missing, what could not be sent,
- * and what would be sent unprotected is a problem here, not at the first request.
+ * and what would be sent unprotected is a problem here, not at the first request. A user's own entry says what differs
+ * from the shared one, and inherits the rest (`oauth-inherit.ts`).
  */
-import type { Credential } from '../model.ts';
+import type { Credential, OAuthClient } from '../model.ts';
 import type { YamlNode } from '../text/yaml.ts';
-import { decodeMap, isWritten } from './decode.ts';
-import type { Reading } from './reading.ts';
+import { decodeMap, type Decoded } from './decode.ts';
+import { judgeInherited, type SharedClient } from './oauth-inherit.ts';
+import { isNothing, type Reading } from './reading.ts';
 import { OAUTH_CLIENT } from './schema-oauth-client.ts';
+
+/** What one entry says, each value for itself. */
+export interface OAuthClientSaid {
+  readonly at: YamlNode;
+  readonly fields: Decoded<typeof OAUTH_CLIENT>;
+  /** The refresh token is named without a value: each user brings theirs. */
+  readonly isBrought: boolean;
+}
+
+/** What each user has to bring where the refresh token is named without a value. */
+export const BROUGHT_REFRESH_TOKEN = 'auth.refresh_token';
 
 /** RFC 6749 appendix A: what a name, a secret and a token consist of. */
 const VISIBLE = /^[\x20-\x7e]+$/;
 const SCOPE = /^[\x21\x23-\x5b\x5d-\x7e]+$/;
 
-/** The credential; undefined after a problem was reported. */
-export function decodeOAuthClient(reading: Reading, node: YamlNode): Credential | undefined {
-  const before = reading.problems.errorCount();
-  const said = decodeMap({ reading, node }, OAUTH_CLIENT);
-  const { client_id: clientId, client_secret: clientSecret, refresh_token: refreshToken, resource, scopes } = said;
-  const { token_url: tokenUrl, issuer, client_auth: clientAuth } = said;
-  const allowPrivate = said.allow_private?.value ?? false;
-  const refuse = (at: YamlNode | undefined, text: string, fix: string): void =>
-    reading.problems.error(at, { text, fix });
-  const lacks = (name: keyof typeof OAUTH_CLIENT): boolean => said[name] === undefined && !isWritten(node, name);
-  if (lacks('client_id')) refuse(node, '"auth: {type: oauth}" needs the name of a client', 'write "client_id"');
-  if (lacks('client_secret') && lacks('refresh_token'))
-    refuse(node, '"auth: {type: oauth}" has nothing to get a token with', 'write "client_secret" or "refresh_token"');
-  if (clientAuth !== undefined && clientAuth.value !== 'auto' && lacks('client_secret'))
-    refuse(clientAuth.at, '"client_auth" is about a secret, and there is none', 'write "client_secret", or delete it');
+/** Reports what is wrong with single values. @param lacking the entry is of a server that several share */
+export function decodeOAuthClient(reading: Reading, at: YamlNode, lacking: boolean): OAuthClientSaid {
+  const fields = decodeMap({ reading, node: at }, OAUTH_CLIENT);
+  const { client_id: clientId, client_secret: clientSecret, refresh_token: refreshToken, resource, scopes } = fields;
+  const { token_url: tokenUrl, issuer } = fields;
+  const refuse = refusal(reading);
   for (const [name, found] of [
     ['client_id', clientId],
     ['client_secret', clientSecret],
@@ -39,32 +43,72 @@ export function decodeOAuthClient(reading: Reading, node: YamlNode): Credential 
   }
   if (tokenUrl !== undefined && issuer !== undefined)
     refuse(issuer.at, '"token_url" says already who is asked', 'delete "issuer" or "token_url"');
-  for (const [name, found] of [
-    ['token_url', tokenUrl],
-    ['issuer', issuer],
-  ] as const) {
-    if (found === undefined || isSafe(found.value, allowPrivate)) continue;
-    const fix = 'correct it, or set "allow_private: true" for one in your own network';
-    refuse(found.at, `"${name}" is no https:// URL`, fix);
-  }
   if (resource !== undefined && !isResource(resource.value))
     refuse(resource.at, '"resource" is no URI without fragment', 'write it as https://HOST/PATH');
   if (scopes?.value.some((scope) => !SCOPE.test(scope)))
     refuse(scopes.at, 'a scope has a character that scopes cannot have', 'write each scope as an item of its own');
+  const pair = at.kind === 'map' ? at.pairs.find(({ name }) => name === 'refresh_token') : undefined;
+  const isNamed = pair !== undefined && isNothing(pair.value);
+  // Here nobody else could bring it, and without one another grant would be used.
+  if (isNamed && !lacking) refuse(at, '"refresh_token" has no value', 'write it, or delete its name');
+  return { at, fields, isBrought: isNamed };
+}
+
+/** The credential; undefined after a problem was reported. @param shared what it stands on, if there is an OAuth client */
+export function completeOAuthClient(
+  reading: Reading,
+  said: OAuthClientSaid,
+  shared: SharedClient | undefined,
+): Credential | undefined {
+  const before = reading.problems.errorCount();
+  const { at, fields, isBrought } = said;
+  const refuse = refusal(reading);
+  const client = merge(fields, shared?.client);
+  if (shared !== undefined) judgeInherited(said, shared, refuse);
+  if (client.clientId === undefined)
+    refuse(at, '"auth: {type: oauth}" needs the name of a client', 'write "client_id"');
+  const { client_auth: clientAuth } = fields;
+  const hasErrors = reading.problems.errorCount() > before;
+  if (!hasErrors && client.clientSecret === undefined && client.refreshToken === undefined && !isBrought)
+    refuse(at, '"auth: {type: oauth}" has nothing to get a token with', 'write "client_secret" or "refresh_token"');
+  if (clientAuth !== undefined && clientAuth.value !== 'auto' && client.clientSecret === undefined)
+    refuse(clientAuth.at, '"client_auth" is about a secret, and there is none', 'write "client_secret", or delete it');
+  for (const [name, found, text] of [
+    ['token_url', fields.token_url, client.tokenUrl],
+    ['issuer', fields.issuer, client.issuer],
+  ] as const) {
+    if (text === undefined || isSafe(text, client.allowPrivate)) continue;
+    const fix = 'correct it, or set "allow_private: true" for one in your own network';
+    refuse(found?.at ?? at, `"${name}" is no https:// URL`, fix);
+  }
+  const { clientId } = client;
   if (reading.problems.errorCount() > before || clientId === undefined) return undefined;
+  return { type: 'oauth', client: { ...client, clientId } };
+}
+
+type Refuse = (at: YamlNode | undefined, text: string, fix: string) => void;
+
+function refusal({ problems }: Reading): Refuse {
+  return (at, text, fix) => problems.error(at, { text, fix });
+}
+
+/** A secret belongs to its client, a place to all that is said of it, and a refresh token to one entry alone. */
+function merge(
+  fields: OAuthClientSaid['fields'],
+  base: OAuthClient | undefined,
+): Omit<OAuthClient, 'clientId'> & { readonly clientId: string | undefined } {
+  const clientId = fields.client_id?.value ?? base?.clientId;
+  const isPlaced = fields.token_url !== undefined || fields.issuer !== undefined;
   return {
-    type: 'oauth',
-    client: {
-      clientId: clientId.value,
-      clientSecret: clientSecret?.value,
-      refreshToken: refreshToken?.value,
-      tokenUrl: tokenUrl?.value,
-      issuer: issuer?.value,
-      scopes: scopes?.value ?? [],
-      resource: resource?.value,
-      clientAuth: clientAuth?.value ?? 'auto',
-      allowPrivate,
-    },
+    clientId,
+    clientSecret: fields.client_secret?.value ?? (clientId === base?.clientId ? base?.clientSecret : undefined),
+    refreshToken: fields.refresh_token?.value,
+    tokenUrl: isPlaced ? fields.token_url?.value : base?.tokenUrl,
+    issuer: isPlaced ? fields.issuer?.value : base?.issuer,
+    scopes: fields.scopes?.value ?? base?.scopes ?? [],
+    resource: fields.resource?.value ?? base?.resource,
+    clientAuth: fields.client_auth?.value ?? base?.clientAuth ?? 'auto',
+    allowPrivate: fields.allow_private?.value ?? base?.allowPrivate ?? false,
   };
 }
 

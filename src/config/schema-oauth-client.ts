@@ -1,26 +1,31 @@
 /**
  * The options of `auth` with `type: oauth`: how access tokens for a server are got; rows of the schema (`schema.ts`).
  *
- * With a refresh token it is that grant, else the client-credentials grant. What the rows mean together is decided in
- * `oauth-client.ts`, and what is done with them in `auth/grant`.
+ * With a refresh token it is that grant, else the client-credentials grant. A user's own entry takes over what it does not
+ * say from the shared one, but for the refresh token. What the rows mean together is decided in `oauth-client.ts`, and what
+ * is done with them in `auth/grant`.
  */
 export const OAUTH_CLIENT = {
   type: {
     kind: 'node',
     default: 'none',
     unit: 'oauth',
-    when: 'Write oauth to send access tokens of an authorization server, which are got and replaced as needed.',
+    when: 'Write oauth, or client_id or refresh_token alone, to send access tokens of an authorization server, which are got and replaced as needed.',
   },
-  client_id: { kind: 'text', default: 'none', when: 'Write the name by which the authorization server knows mcproxy.' },
+  client_id: {
+    kind: 'text',
+    default: 'none; for a user that of the shared server, like all below but refresh_token',
+    when: 'Write the name by which the authorization server knows mcproxy.',
+  },
   client_secret: {
     kind: 'secret',
     default: 'none',
-    when: 'Write it for the client-credentials grant, and for a refresh token of a client that has one.',
+    when: 'Write it for the client-credentials grant, and for a refresh token of a client that has one. Users inherit it where token_url or issuer stands beside it.',
   },
   refresh_token: {
     kind: 'secret',
     default: 'none: the client-credentials grant',
-    when: 'Write the refresh token of a user who has logged in elsewhere; those that replace it are kept in the state directory.',
+    when: 'Write the refresh token of a user who has logged in elsewhere; those that replace it are kept in the state directory. At a shared server its name without a value says that each user brings one.',
   },
   token_url: {
     kind: 'url',

@@ -17,6 +17,8 @@ import { changesItems, decodeExposure, placeOfChange, resolveExposure, type Expo
 import { READERS } from './kinds.ts';
 import { decodeLimits, serverLimits } from './limits.ts';
 import { resolveLock } from './lock-mode.ts';
+import { BROUGHT_REFRESH_TOKEN, completeOAuthClient } from './oauth-client.ts';
+import type { SharedClient } from './oauth-inherit.ts';
 import { placeOf, shownName, showName, type Place } from './problems.ts';
 import { readText, type Reading } from './reading.ts';
 import { SERVER, type SETTINGS } from './schema.ts';
@@ -134,7 +136,8 @@ function judge(draft: ServerDraft, kind: 'http' | 'stdio', ground: Ground): bool
     }),
   ];
   if (kind === 'stdio') {
-    const credential = said.credential === undefined || said.credential.type === 'none' ? undefined : said.at;
+    const isNone = said.oauth === undefined && (said.credential?.type ?? 'none') === 'none';
+    const credential = isNone ? undefined : said.at;
     const at = credential ?? fields.headers?.at ?? fields.ca_file?.at;
     allowed.push(
       refuseOurs(at, {
@@ -187,7 +190,9 @@ function resolveHttp(draft: ServerDraft, ground: Ground): HttpServerConfig | und
   }
   const origins = known.map((each) => new URL(each).origin);
   const trusted = [url, ...otherUrls].every((each) => origins.includes(new URL(each).origin)) ? base : undefined;
-  const own = said.credential;
+  const own =
+    said.oauth === undefined ? said.credential : completeOAuthClient(draft.reading, said.oauth, sharedClient(trusted));
+  if (said.oauth !== undefined && own === undefined) return undefined;
   const credential = own ?? trusted?.credential ?? { type: 'none' };
   const ownFrom = ground.personal ? 'user' : 'shared';
   const from = own === undefined ? (trusted?.credentialFrom ?? 'none') : ownFrom;
@@ -222,6 +227,12 @@ function resolveHttp(draft: ServerDraft, ground: Ground): HttpServerConfig | und
     caFile: fields.ca_file?.value ?? base?.caFile,
   };
   return judgeReach(draft, server) ? server : undefined;
+}
+
+/** What an OAuth client of a user's may stand on. */
+function sharedClient(base: HttpServerConfig | undefined): SharedClient | undefined {
+  if (base?.credential.type !== 'oauth') return undefined;
+  return { client: base.credential.client, isBrought: base.lacks.includes(BROUGHT_REFRESH_TOKEN) };
 }
 
 /** What does not go together once everything is known; false after a problem was reported. */

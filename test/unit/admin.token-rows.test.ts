@@ -85,6 +85,25 @@ verifies('oauth-out.status', "of users' own those that fail are counted and name
   assert.doesNotMatch(JSON.stringify(rows), /token-0123|secret-0123/);
 });
 
+verifies('oauth-out.status', 'a secret that users inherit is corrected where it stands', () => {
+  const failing = { ...REFUSED, oauth_error: 'invalid_client', reason: 'refused' };
+  const [ann, bob] = [crmOf('user'), crmOf('user')];
+  const shared = { ...crmOf('shared', 3), lacks: ['auth.refresh_token'] };
+  const other = { ...CLIENT, clientSecret: makeSecret('another-secret-0123') };
+  const cara = httpServer('crm', { credential: { type: 'oauth', client: other }, credentialFrom: 'user' });
+  const rows = tokenRows(configOf([shared], { ann: [ann], bob: [bob], cara: [cara] }), () => ({
+    good_until: null,
+    failing,
+  }));
+  assert.deepEqual(
+    rows.flatMap(({ failures }) => failures.map(({ users, action }) => [users.join(), action])),
+    [
+      ['ann,bob', 'write the right client_id and client_secret under servers.crm.auth (tokens.yml:3:9)'],
+      ['cara', 'write the right client_id and client_secret under users.cara.servers.crm.auth'],
+    ],
+  );
+});
+
 verifies('oauth-out.status', 'ten thousand users who fail are one line, and a bounded list', () => {
   const users = Object.fromEntries(Array.from({ length: 10_000 }, (_, at) => [`u${at}`, [crmOf('user')]]));
   const [row] = tokenRows(configOf([], users), () => ({ good_until: null, failing: REFUSED }));
