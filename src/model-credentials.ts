@@ -39,6 +39,8 @@ export interface OAuthClient {
   readonly clientAuth: 'auto' | 'basic' | 'post';
   /** The authorization server is in the own network. */
   readonly allowPrivate: boolean;
+  /** The CA of the authorization server; undefined: those that Node knows. */
+  readonly caFile: string | undefined;
 }
 
 /** What proves to an upstream for whom a request comes; lists are flat, names and values in turn. */

@@ -187,6 +187,8 @@ export interface OAuthConfig {
   readonly userClaim: string;
   /** The authorization server is in the own network. */
   readonly allowPrivate: boolean;
+  /** Its CA; undefined: those that Node knows. */
+  readonly caFile: string | undefined;
   /** What all users may use who are in no file, whatever their claims say. */
   readonly servers: ReadonlyMap<string, ServerConfig>;
   readonly claims: ClaimsConfig;

@@ -73,6 +73,7 @@ const OAUTH = {
     'Nobody waits long for an issuer that does not answer, and not everybody; known tokens not at all.',
   'oauth.discovery': 'Keys are found by the metadata of the issuer, which has to name itself.',
   'oauth.no-private': 'An issuer in a private network is not asked unless that is allowed.',
+  'oauth.ca': 'The CA of an issuer may be named, and a file that is none is a problem at the start.',
   'oauth.expiry-ends-streams': 'A stream ends within a minute after its token has expired.',
   'oauth.reload': 'A reload keeps what was verified, and drops it when something else is believed.',
   'oauth.sdk': 'The official client finds the authorization server by itself and gets in.',
@@ -99,6 +100,7 @@ const OAUTH_OUT = {
   'oauth-out.discovery': 'The token endpoint is found by the challenge, RFC 9728 and RFC 8414, with paths and without.',
   'oauth-out.discovery-refused': 'Metadata of another server or issuer, and a changed issuer, get no client secret.',
   'oauth-out.no-private': 'Nothing in a private network is asked unless that is allowed.',
+  'oauth-out.ca': 'The CA of an authorization server is named under auth; that of a server vouches for it alone.',
   'oauth-out.client-auth': 'The client proves itself as the metadata offers, or as it is written.',
   'oauth-out.status':
     'Status and why say until when an access token is good, and what fails for whom since when and what to do.',

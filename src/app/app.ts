@@ -162,7 +162,7 @@ class RunningApp implements App {
 
   async start(): Promise<void> {
     try {
-      await prepareServers(this.#pool, httpServers(this.config));
+      await prepareServers(this.#pool, this.config);
       const { diag, inheritedSocket, piped } = this.#options;
       if (!piped) this.#door = await this.#openDoor(this.config, (reason) => diag.warn(reason), inheritedSocket);
     } catch (error) {
@@ -220,7 +220,7 @@ class RunningApp implements App {
     let log: LineWriter | undefined;
     let door: Door | undefined;
     try {
-      await prepareServers(this.#pool, [...httpServers(before), ...httpServers(config)]);
+      await prepareServers(this.#pool, config, httpServers(before));
       if (config.log.file !== before.log.file) log = openAccessLog(config.log, this.#options);
       const moved = config.listen.host !== before.listen.host || config.listen.port !== before.listen.port;
       // A port that is in use is no reason to wait: everything else, a revoked token for one, would wait with it.

@@ -68,9 +68,11 @@ export interface TokenVerifier {
 }
 
 /** @returns undefined when no authorization server is configured */
-export function createTokenVerifier(config: Config, door: IssuerDoor): TokenVerifier | undefined {
+export function createTokenVerifier(config: Config, towards: IssuerDoor): TokenVerifier | undefined {
   const { oauth } = config;
   if (oauth === undefined) return undefined;
+  const ca = { file: oauth.caFile, option: '`ca_file` under auth' };
+  const door: IssuerDoor = { ...towards, ask: (asked) => towards.ask({ ...asked, ca }) };
   const known = createGrants(door.clock);
   const judge = judgeClaims(config, oauth, door.clock);
   const jwt = createJwtCheck(oauth, { door, judge, onChange: () => known.clear() });

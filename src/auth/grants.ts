@@ -7,6 +7,7 @@
  */
 import { createHash } from 'node:crypto';
 import type { HttpServerConfig, OAuthClient, OutgoingCredential, TokenState } from '../model.ts';
+import type { IssuerCa } from './issuer-metadata.ts';
 import { createGrant, type Grant, type GrantOptions, type TokenStore } from './grant.ts';
 
 export interface GrantsOptions extends Pick<GrantOptions, 'clock' | 'ask' | 'hide' | 'onDiag'> {
@@ -49,7 +50,8 @@ export function createGrants(options: GrantsOptions): Grants {
     return grant;
   };
   const open = (server: HttpServerConfig, client: OAuthClient, digest: string): Grant => {
-    const { clock, ask, hide, onDiag } = options;
+    const { clock, hide, onDiag } = options;
+    const now = (): HttpServerConfig => servers.get(digest) ?? server;
     return createGrant({
       label: options.labelOf(server),
       client,
@@ -57,8 +59,8 @@ export function createGrants(options: GrantsOptions): Grants {
       digest,
       clock,
       store: options.storeOf(nameOf(server, client)),
-      ask,
-      challenge: () => options.challenge(servers.get(digest) ?? server),
+      ask: (asked) => options.ask({ ...asked, ca: caFor(now(), asked.url) }),
+      challenge: () => options.challenge(now()),
       hide,
       onDiag,
     });
@@ -70,35 +72,55 @@ export function createGrants(options: GrantsOptions): Grants {
     },
     state: (server) => grants.get(digests.get(server) ?? '')?.state(),
     retain(wanted) {
-      const now = new Map<string, HttpServerConfig>(); // Bounded by configuration.
-      const digestsNow = new Map<HttpServerConfig, string>(); // Bounded by configuration.
-      const names = new Set<string>(); // Bounded by configuration.
-      for (const server of wanted) {
-        const { credential } = server;
-        // Without what each user brings it is what theirs stand on, and gets no token.
-        if (credential.type !== 'oauth' || server.lacks.length > 0) continue;
-        const digest = digestOf(server, credential.client);
-        now.set(digest, server);
-        digestsNow.set(server, digest);
-        names.add(nameOf(server, credential.client));
-      }
+      const now = listClients(wanted);
       // Requests with their tokens may still be on their way: they are hidden until the next change.
       for (const grant of leaving) grant.forget();
       leaving = [];
-      servers = now;
-      digests = digestsNow;
+      ({ servers, digests } = now);
       for (const [digest, grant] of grants) {
-        if (now.has(digest)) continue;
+        if (servers.has(digest)) continue;
         grants.delete(digest);
         leaving.push(grant);
       }
-      return names;
+      return now.names;
     },
     async idle() {
       await Promise.all([...grants.values(), ...leaving].map((grant) => grant.idle()));
     },
   };
 }
+
+interface Clients {
+  readonly servers: ReadonlyMap<string, HttpServerConfig>;
+  readonly digests: ReadonlyMap<HttpServerConfig, string>;
+  readonly names: ReadonlySet<string>;
+}
+
+function listClients(wanted: Iterable<HttpServerConfig>): Clients {
+  const servers = new Map<string, HttpServerConfig>(); // Bounded by configuration.
+  const digests = new Map<HttpServerConfig, string>(); // Bounded by configuration.
+  const names = new Set<string>(); // Bounded by configuration.
+  for (const server of wanted) {
+    const { credential } = server;
+    // Without what each user brings it is what theirs stand on, and gets no token.
+    if (credential.type !== 'oauth' || server.lacks.length > 0) continue;
+    const digest = digestOf(server, credential.client);
+    servers.set(digest, server);
+    digests.set(server, digest);
+    names.add(nameOf(server, credential.client));
+  }
+  return { servers, digests, names };
+}
+
+/** What the server says of itself comes over TLS as its answers do; everybody else is vouched for under `auth`. */
+function caFor({ url, otherUrls, caFile, credential }: HttpServerConfig, asked: string): IssuerCa {
+  const origins = [url, ...otherUrls].map((each) => new URL(each).origin);
+  if (URL.canParse(asked) && origins.includes(new URL(asked).origin)) return { file: caFile, option: CA_OF_SERVER };
+  return { file: credential.type === 'oauth' ? credential.client.caFile : undefined, option: CA_UNDER_AUTH };
+}
+
+const CA_OF_SERVER = '`ca_file` of the server';
+const CA_UNDER_AUTH = '`ca_file` under its auth';
 
 function nameOf({ name }: HttpServerConfig, client: OAuthClient): string {
   const { clientId, refreshToken, tokenUrl, issuer, resource } = client;

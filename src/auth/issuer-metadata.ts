@@ -10,12 +10,21 @@ import { isObject } from '../mcp/jsonrpc.ts';
 import type { Clock } from '../model.ts';
 import { unusable } from './issuer-wait.ts';
 
+/** Who vouches for an authorization server. */
+export interface IssuerCa {
+  /** Undefined: the CAs that Node knows. */
+  readonly file: string | undefined;
+  /** Where it is written, for messages. */
+  readonly option: string;
+}
+
 /** A request to an authorization server. @throws {ProxyError} ISSUER_UNREACHABLE */
 export type AskIssuer = (asked: {
   readonly url: string;
   readonly body?: string;
   readonly fields?: readonly string[];
   readonly allowPrivate: boolean;
+  readonly ca?: IssuerCa;
 }) => Promise<{ readonly status: number; readonly body: unknown; readonly maxAgeSeconds: number | undefined }>;
 
 export interface MetadataQuestion {

@@ -109,6 +109,7 @@ function merge(
     resource: fields.resource?.value ?? base?.resource,
     clientAuth: fields.client_auth?.value ?? base?.clientAuth ?? 'auto',
     allowPrivate: fields.allow_private?.value ?? base?.allowPrivate ?? false,
+    caFile: fields.ca_file?.value ?? base?.caFile,
   };
 }
 

@@ -24,7 +24,7 @@ interface Said {
 }
 
 /** Options that say where a secret goes, and how it is protected on the way. */
-const PATH = ['token_url', 'issuer', 'allow_private'] as const;
+const PATH = ['token_url', 'issuer', 'allow_private', 'ca_file'] as const;
 
 /** Reports what must not be inherited. */
 export function judgeInherited(
@@ -37,14 +37,15 @@ export function judgeInherited(
   if (fields.refresh_token === undefined && (isBrought || client.refreshToken !== undefined))
     refuse(at, 'a refresh token is not inherited: it has one owner', 'write "refresh_token"');
   if (fields.client_secret !== undefined || client.clientSecret === undefined) return;
-  const shared = { token_url: client.tokenUrl, issuer: client.issuer, allow_private: client.allowPrivate };
+  const { tokenUrl, issuer, allowPrivate, caFile } = client;
+  const shared = { token_url: tokenUrl, issuer, allow_private: allowPrivate, ca_file: caFile };
   for (const name of PATH) {
     const found = fields[name];
     if (found === undefined || found.value === shared[name]) continue;
     const text = `"${name}" is not that of the server, whose client_secret would leave its path`;
     refuse(found.at, text, 'delete it, or write "client_id" and "client_secret" of your own beside it');
   }
-  if (client.tokenUrl !== undefined || client.issuer !== undefined) return;
+  if (tokenUrl !== undefined || issuer !== undefined) return;
   const text = 'the client_secret of the server is not inherited where only the server says to whom it goes';
   refuse(at, text, 'write "issuer" or "token_url" under auth of the server, or "client_secret" here');
 }

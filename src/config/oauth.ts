@@ -78,6 +78,7 @@ export function decodeOAuth(settings: Settings, known: Known, problems: FileProb
       scopes,
       userClaim: settings['auth.user_claim'] ?? 'sub',
       allowPrivate,
+      caFile: settings['auth.ca_file'],
       servers: serversOf(settings, known.servers, refuse),
       claims: claimsOf(settings, known.roles, { refuse, problems }),
     },

@@ -71,4 +71,10 @@ export const OAUTH_CLIENT = {
     unit: 'true or false',
     when: 'Set true for an authorization server in your own network; it may then speak http:// too.',
   },
+  ca_file: {
+    kind: 'path',
+    default: 'the CAs that Node knows; the ca_file beside auth is for the server itself',
+    unit: 'path, relative to this file',
+    when: 'Write it when the certificate of the authorization server is of a private CA.',
+  },
 } as const;

@@ -91,6 +91,13 @@ export const OAUTH = {
     unit: 'true or false',
     when: 'Set true when the authorization server is in your own network, or speaks plain http:// there.',
   },
+  'auth.ca_file': {
+    kind: 'path',
+    also: ['auth.jwt.ca_file', 'auth.introspection.ca_file'],
+    default: 'the CAs that Node knows',
+    unit: 'path, relative to this file',
+    when: 'Write it when the certificate of the authorization server is of a private CA.',
+  },
 } as const;
 
 /** mcproxy as its own authorization server. */

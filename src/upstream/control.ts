@@ -7,7 +7,8 @@
  * such a service in their own network allows it. One connection for each request; nothing here is on a hot path.
  */
 import { lookup as dnsLookup, type LookupAddress } from 'node:dns';
-import type { ClientRequest, IncomingMessage, RequestOptions } from 'node:http';
+import { readFile } from 'node:fs/promises';
+import { request as httpRequest, type ClientRequest, type IncomingMessage, type RequestOptions } from 'node:http';
 import { BlockList, isIP, type LookupFunction } from 'node:net';
 import { ProxyError } from '../errors.ts';
 import { CONTROL_BYTES_MAX, CONTROL_MS_MAX } from '../limits.ts';
@@ -20,8 +21,17 @@ export interface ControlRequest {
   readonly fields?: readonly string[];
   /** The service may be in a private network and speak plain HTTP: the operator named it. */
   readonly allowPrivate: boolean;
+  /** Where the operator can name the CA of this service. */
+  readonly ca?: ControlCa;
   /** When less than the bound. */
   readonly msMax?: number;
+}
+
+export interface ControlCa {
+  /** Trusted in place of those that Node knows; read for each request, so that a new one needs no reload. */
+  readonly file: string | undefined;
+  /** Where it is written, for messages. */
+  readonly option: string;
 }
 
 export interface ControlReply {
@@ -41,13 +51,37 @@ export async function requestControl(asked: ControlRequest): Promise<ControlRepl
   if (!asked.allowPrivate && url.protocol !== 'https:') throw failed(asked.url, `it has to be https://${UNLESS}`);
   const host = url.hostname.replace(/^\[|\]$/g, '');
   if (!asked.allowPrivate && isIP(host) !== 0 && isPrivate(host)) throw failed(asked.url, PRIVATE);
+  if (url.protocol === 'http:') return exchange(asked, (options) => httpRequest(url, options));
   // Loaded when it is needed: TLS costs about 5 MB.
-  const { request } = url.protocol === 'https:' ? await import('node:https') : await import('node:http');
-  return exchange(asked, (options) => request(url, options));
+  const { request } = await import('node:https');
+  const trust = asked.ca?.file === undefined ? {} : { ca: await readCa(asked.url, asked.ca.file) };
+  return exchange(asked, (options) => request(url, { ...options, ...trust }));
 }
 
 const UNLESS = ' where "allow_private: true" is not set';
 const PRIVATE = `its address is not on the public internet, as it has to be${UNLESS}`;
+
+async function readCa(url: string, file: string): Promise<Buffer> {
+  try {
+    return await readFile(file);
+  } catch (error) {
+    throw failed(url, `${file} of ca_file cannot be read (${(error as NodeJS.ErrnoException).code})`, error);
+  }
+}
+
+/** Node's codes for a certificate whose CA nobody knows here. */
+const UNTRUSTED: ReadonlySet<string | undefined> = new Set([
+  'DEPTH_ZERO_SELF_SIGNED_CERT',
+  'SELF_SIGNED_CERT_IN_CHAIN',
+  'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
+  'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+]);
+
+function reasonOf(error: NodeJS.ErrnoException, ca: ControlCa | undefined): string {
+  return ca !== undefined && UNTRUSTED.has(error.code)
+    ? `${error.message}; name its CA in ${ca.option}`
+    : error.message;
+}
 
 function exchange(asked: ControlRequest, open: (options: RequestOptions) => ClientRequest): Promise<ControlReply> {
   const { body, fields = [], allowPrivate, msMax = CONTROL_MS_MAX } = asked;
@@ -59,7 +93,7 @@ function exchange(asked: ControlRequest, open: (options: RequestOptions) => Clie
       ...(allowPrivate ? {} : { lookup: lookupPublic }),
     });
     const late = setTimeout(() => outgoing.destroy(new Error('no answer in time')), msMax);
-    outgoing.on('error', (error) => reject(failed(asked.url, error.message, error)));
+    outgoing.on('error', (error) => reject(failed(asked.url, reasonOf(error, asked.ca), error)));
     outgoing.on('close', () => clearTimeout(late));
     outgoing.on('response', (incoming) => {
       read(incoming).then(resolve, (error: unknown) => {

@@ -6,15 +6,14 @@
  * the configuration are closed once their requests are done; the file of a CA is read again with each configuration,
  * and new connections trust what it holds then.
  */
-import { X509Certificate } from 'node:crypto';
 import { Agent as HttpAgent, request as httpRequest, type ClientRequest, type RequestOptions } from 'node:http';
 import type { Agent as HttpsAgent } from 'node:https';
-import { readFileSync } from 'node:fs';
 
 import { ProxyError } from '../errors.ts';
 import { HEADER_BYTES_MAX, UPSTREAM_IDLE_CONNECTION_COUNT_MAX } from '../limits.ts';
 import { TCP_KEEP_ALIVE_MS, UPSTREAM_KEEP_ALIVE_MS } from '../limits.ts';
 import type { HttpServerConfig } from '../model.ts';
+import { readCaFile } from './ca-file.ts';
 
 export interface HttpUpstream {
   readonly url: URL;
@@ -55,7 +54,8 @@ export function createUpstreamPool(): UpstreamPool {
       // Bounded by configuration.
       const wanted = new Set<string>();
       for (const server of servers) {
-        const ca = readCa(server);
+        const { name, caFile } = server;
+        const ca = caFile === undefined ? undefined : readCaFile(caFile, `ca_file of server ${name}`);
         for (const url of [server.url, ...server.otherUrls]) {
           const key = poolKey(server, url);
           wanted.add(key);
@@ -128,20 +128,6 @@ async function renew(pooled: Pooled, ca: Buffer): Promise<void> {
 
 function trust(ca: Buffer | undefined): { ca?: Buffer } {
   return ca === undefined ? {} : { ca };
-}
-
-/** The CA of a server. TLS passes over a file that is no certificate, and then trusts nobody without saying why. */
-function readCa({ name, caFile }: HttpServerConfig): Buffer | undefined {
-  if (caFile === undefined) return undefined;
-  try {
-    const ca = readFileSync(caFile);
-    void new X509Certificate(ca);
-    return ca;
-  } catch (cause) {
-    const reason = (cause as NodeJS.ErrnoException).code ?? 'unreadable';
-    const text = `ca_file of server ${name}: ${caFile} is no readable certificate in PEM form (${reason})`;
-    throw new ProxyError('CONFIG_INVALID', text, { cause });
-  }
 }
 
 /** Idle connections go now; busy ones when their request is done, since nothing is kept alive any more. */

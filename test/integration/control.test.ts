@@ -107,3 +107,9 @@ test('nobody there is said with the reason', async (t) => {
   await upstream.close();
   assert.match(await reasonOf({ url: upstream.url, allowPrivate: true }), /ECONNREFUSED/);
 });
+
+test('a ca_file that has gone since the start is said, and nobody is asked', async () => {
+  const ca = { file: '/nowhere/ca.pem', option: 'x' };
+  const reason = await reasonOf({ url: 'https://127.0.0.1:1/', allowPrivate: true, ca });
+  assert.equal(reason, 'https://127.0.0.1:1 cannot be asked: /nowhere/ca.pem of ca_file cannot be read (ENOENT)');
+});

@@ -57,6 +57,7 @@ async function openWorld(t: TestContext, more: Partial<OAuthConfig> = {}): Promi
     scopes: [],
     userClaim: 'sub',
     allowPrivate: true,
+    caFile: undefined,
     servers: new Map(),
     claims: { role: undefined, servers: undefined, adminRole: undefined, roles: new Map() },
     ...more,

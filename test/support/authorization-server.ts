@@ -11,6 +11,7 @@ import type { AddressInfo } from 'node:net';
 import { Provider } from 'oidc-provider';
 import { send } from './http-client.ts';
 import type { Cleanup } from './temp-dir.ts';
+import { startTlsFront } from './tls-front.ts';
 
 export const CLIENTS = ['alice', 'bob', 'nobody', 'gateway', 'public', 'poster'] as const;
 export const SECRET_OF_CLIENT = 'client-secret-0123456789-abcdefghij';
@@ -56,6 +57,8 @@ export interface TokenFacts {
 export interface AuthorizationServerOptions {
   /** Of the issuer, as `/tenant`; none unless told. */
   readonly path?: string;
+  /** It is named by an address that speaks TLS (`tls-front`). */
+  readonly secure?: boolean;
 }
 
 type Algorithm = 'RS256' | 'Ed25519' | 'EdDSA';
@@ -70,7 +73,7 @@ interface SigningKey {
 export async function startAuthorizationServer(
   cleanup: Cleanup,
   algorithm: Algorithm = 'RS256',
-  { path = '' }: AuthorizationServerOptions = {},
+  { path = '', secure = false }: AuthorizationServerOptions = {},
 ): Promise<AuthorizationServer> {
   let provider: Provider | undefined;
   let listener: RequestListener | undefined;
@@ -84,7 +87,8 @@ export async function startAuthorizationServer(
     asked.push(request.url ?? '');
     const url = request.url ?? '';
     if (!url.startsWith(path)) return void response.writeHead(404).end();
-    // As a router in front would hand it on.
+    // As a router in front would hand it on; URLs are made for the side on which TLS was spoken.
+    if (secure) Object.assign(request.socket, { encrypted: true });
     const routed = Object.assign(request, { originalUrl: url, url: url.slice(path.length) });
     if (state.answers === 'later') held.push(() => listener?.(routed, response));
     if (state.answers === true) listener?.(routed, response);
@@ -94,7 +98,9 @@ export async function startAuthorizationServer(
     server.closeAllConnections();
     return new Promise<void>((resolve) => void server.close(() => resolve()));
   });
-  const issuer = `http://127.0.0.1:${(server.address() as AddressInfo).port}${path}`;
+  const { port } = server.address() as AddressInfo;
+  const own = `http://127.0.0.1:${port}${path}`;
+  const issuer = secure ? (await startTlsFront(cleanup, port)) + path : own;
   let key = newKey(algorithm);
   const next: Wished = { lifetime: 600, claims: {} };
   const open = (): void => {
@@ -113,7 +119,7 @@ export async function startAuthorizationServer(
     },
     refreshToken: (wish) => makeRefreshToken(provider ?? fail(), wish),
     async introspect(token) {
-      const answer = await send(`${issuer}/token/introspection`, {
+      const answer = await send(`${own}/token/introspection`, {
         method: 'POST',
         body: new URLSearchParams({ token }).toString(),
         headers: {
@@ -137,7 +143,7 @@ export async function startAuthorizationServer(
       next.claims = wish.claims ?? {};
       const form = { grant_type: 'client_credentials', resource: wish.resource, scope: wish.scope ?? 'mcp' };
       const basic = Buffer.from(`${wish.client}:${SECRET_OF_CLIENT}`).toString('base64');
-      const answer = await send(`${issuer}/token`, {
+      const answer = await send(`${own}/token`, {
         method: 'POST',
         body: new URLSearchParams(form).toString(),
         headers: { authorization: `Basic ${basic}`, 'content-type': 'application/x-www-form-urlencoded' },

@@ -8,6 +8,7 @@ import type { AuthorizationServer } from './authorization-server.ts';
 import type { Json } from './downstream-clients.ts';
 import { startUpstream, type Conversation, type RecordingUpstream } from './recording-upstream.ts';
 import type { Cleanup } from './temp-dir.ts';
+import { startTlsFront } from './tls-front.ts';
 
 export interface GuardedOptions {
   /** Who is asked about tokens. */
@@ -16,6 +17,8 @@ export interface GuardedOptions {
   readonly metadata?: Readonly<Record<string, unknown>>;
   /** Where the metadata is: beside the path, at the root, or where only the challenge says. */
   readonly place?: 'path' | 'root' | 'challenge';
+  /** It is named by an address that speaks TLS (`tls-front`). */
+  readonly secure?: boolean;
 }
 
 export interface GuardedServer {
@@ -60,7 +63,7 @@ export async function startGuarded(cleanup: Cleanup, options: GuardedOptions): P
     json(200, { jsonrpc: '2.0', id, result: resultOf(String(method), facts.client_id) });
   };
   const upstream = await startUpstream(cleanup, { answer });
-  const url = upstream.url + PATH;
+  const url = (options.secure ? await startTlsFront(cleanup, upstream.port) : upstream.url) + PATH;
   const tokens = (): string[] => [
     ...new Set(upstream.requests.flatMap((request) => tokenOf(request.values('authorization')[0]) ?? [])),
   ];

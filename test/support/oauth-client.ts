@@ -16,4 +16,5 @@ export const OAUTH_CLIENT: OAuthClient = {
   resource: undefined,
   clientAuth: 'auto',
   allowPrivate: false,
+  caFile: undefined,
 };

@@ -40,6 +40,7 @@ const INHERITED = {
   resource: 'urn:x',
   clientAuth: 'post',
   allowPrivate: false,
+  caFile: undefined,
 };
 
 for (const [shared, entry] of [
@@ -99,6 +100,7 @@ for (const { name, shared = PINNED, entry, expected } of [
     entry: `{ auth: { ${REFRESH}, client_id: gate, issuer: "https://thief.example" } }`,
     expected: LEAVES,
   },
+  { name: 'another CA', entry: `{ auth: { ${REFRESH}, ca_file: ca.pem } }`, expected: LEAVES },
   { name: 'a private network', entry: `{ auth: { ${REFRESH}, allow_private: true } }`, expected: LEAVES },
   {
     name: 'an authorization server that only the server names',

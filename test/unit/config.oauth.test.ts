@@ -22,6 +22,7 @@ test('a block under auth is read with its defaults', () => {
     scopes: [],
     userClaim: 'sub',
     allowPrivate: false,
+    caFile: undefined,
     servers: ['a'],
     claims: { role: undefined, servers: undefined, adminRole: undefined, roles: {} },
   });
@@ -33,10 +34,12 @@ test('a block under auth is read with its defaults', () => {
 
 test('what both kinds of token share may stand under jwt, and variables override it', () => {
   const { oauth } = validConfig({
-    config: 'auth: { jwt: { issuer: https://x.example, audience: me, scopes: [a, b], user_claim: email } }\n',
+    config:
+      'auth: { jwt: { issuer: https://x.example, audience: me, scopes: [a, b], user_claim: email, ca_file: ca.pem } }\n',
     env: { MCPROXY_AUTH_USER_CLAIM: 'name' },
   });
   assert.deepEqual([oauth?.audiences, oauth?.scopes, oauth?.userClaim], [['me'], ['a', 'b'], 'name']);
+  assert.equal(oauth?.caFile, '/etc/mcproxy/ca.pem');
 });
 
 test('"none" from the environment lets everybody in, whatever the block says', () => {
