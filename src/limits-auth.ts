@@ -100,6 +100,10 @@ export const OAUTH_CLOSE_MS_MAX = 3 * SECOND;
 export const OAUTH_FILE_BYTES_MAX = 64 * KIB;
 /** Such files; those that were not written for longest go first. */
 export const OAUTH_FILE_COUNT_MAX = 4_096;
+/** The scopes that a server names when it refuses a token without them; with more it counts as naming none. */
+export const OAUTH_SCOPE_CHARS_MAX = 1 * KIB;
+/** Such scopes, and all that are asked for because a server wanted them, one after another. */
+export const OAUTH_SCOPE_COUNT_MAX = 32;
 /** Users named with one reason why there are no access tokens for their server, in `mcproxy status --json`; in its text fewer. */
 export const STATUS_USER_COUNT_MAX = 100;
 /** Tokens got at run time that are kept out of what is written; those in use and the ones before them. */

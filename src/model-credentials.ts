@@ -68,11 +68,16 @@ export interface CredentialRenewal {
    */
   prepare(): Promise<void> | undefined;
   /**
-   * The server answered 401 to what `sign` gave. True: `prepare` gets another, and the request may be sent once more.
-   *
-   * @param challenge the `WWW-Authenticate` field of the answer
+   * The server refused what `sign` gave. False: the answer stands. True: `prepare` gets another, and the request may be
+   * sent once more. A promise: the same when it has settled, and it never rejects.
    */
-  rejected(sent: readonly string[], challenge: string | undefined): boolean;
+  rejected(sent: readonly string[], refusal: CredentialRefusal): boolean | Promise<void>;
+}
+
+export interface CredentialRefusal {
+  readonly status: 401 | 403;
+  /** The `WWW-Authenticate` field of the answer. */
+  readonly challenge: string | undefined;
 }
 
 /** How it is with the access tokens of one OAuth client; `snake_case`, because it is printed as it is. Never a token. */
@@ -81,6 +86,17 @@ export interface TokenState {
   readonly good_until: string | null;
   /** Why there is no newer one; null when nothing failed. */
   readonly failing: TokenFailure | null;
+  /** What the server wants and the token lacks; null where it said nothing of the kind. */
+  readonly missing: MissingScopes | null;
+}
+
+export interface MissingScopes {
+  /** Empty: it names none that could be asked for. */
+  readonly scopes: readonly string[];
+  /** ISO 8601: when it said so last. */
+  readonly last: string;
+  /** Why none is got with them; null where nobody may ask, or the authorization server gave one without. */
+  readonly reason: string | null;
 }
 
 export interface TokenFailure {

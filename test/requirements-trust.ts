@@ -94,6 +94,9 @@ const OAUTH_OUT = {
   'oauth-out.own': 'A user with a client of their own has tokens of their own.',
   'oauth-out.inherit': "A user's own client says what differs; a shared secret never leaves its path by it.",
   'oauth-out.brought': 'Where each user brings a refresh token, who has none sends nothing to anybody.',
+  'oauth-out.step-up':
+    'Scopes that a server wants are asked for once and the request sent once more, where the operator left them open.',
+  'oauth-out.scope-missing': 'A scope that a server wants and nobody may ask for is named in answer, log and status.',
   'oauth-out.refresh': 'A refresh token that is replaced is kept before it is used, over restarts and kill -9.',
   'oauth-out.files': 'Kept tokens are readable by the service alone, and go when they are not configured any more.',
   'oauth-out.reload': 'A reload keeps the tokens of what has not changed and starts afresh where it has.',

@@ -5,7 +5,7 @@
  * that puts it right. Reasons are those of the grant, which never hold a token or a secret. Pure.
  */
 import { STATUS_USER_COUNT_MAX } from '../limits.ts';
-import type { Config, HttpServerConfig, ServerConfig, TokenFailure, TokenState } from '../model.ts';
+import type { Config, HttpServerConfig, MissingScopes, ServerConfig, TokenFailure, TokenState } from '../model.ts';
 
 /** `snake_case`, because it is printed as it is. */
 export interface TokenRow {
@@ -21,15 +21,20 @@ export interface TokenRow {
   /** Of the clients, those that cannot get a new one. */
   readonly failing: number;
   readonly failures: readonly TokenFailureRow[];
+  /** What the server wants that tokens lack. */
+  readonly missing: readonly MissingScopesRow[];
 }
 
-export interface TokenFailureRow extends TokenFailure {
+interface Concerned {
   /** Those who have it, at most `STATUS_USER_COUNT_MAX`; empty where all share it, or a claim gives it. */
   readonly users: readonly string[];
   readonly user_count: number;
-  /** The edit to make; null where the authorization server is at fault. */
+  /** The edit to make; null where it is up to the authorization server. */
   readonly action: string | null;
 }
+
+export interface TokenFailureRow extends TokenFailure, Concerned {}
+export interface MissingScopesRow extends MissingScopes, Concerned {}
 
 /** One OAuth client at a server. */
 interface Client {
@@ -40,7 +45,7 @@ interface Client {
   readonly state: TokenState;
 }
 
-const NOTHING_YET: TokenState = { good_until: null, failing: null };
+const NOTHING_YET: TokenState = { good_until: null, failing: null, missing: null };
 
 /** @param stateOf of a server with an OAuth client; undefined where nobody has needed a token */
 export function tokenRows(
@@ -76,34 +81,75 @@ function rowOf(server: string, from: TokenRow['from'], clients: readonly Client[
       good_until: earliest(ends),
       failing: clients.filter(({ state }) => state.failing !== null).length,
       failures: failuresOf(clients),
+      missing: missingOf(clients),
     },
   ];
 }
 
 function failuresOf(clients: readonly Client[]): TokenFailureRow[] {
-  const groups = new Map<string, { failure: TokenFailure; client: Client }[]>(); // Bounded by configuration.
-  for (const client of clients) {
-    const { failing: failure } = client.state;
-    if (failure === null) continue;
-    const key = `${client.lender === undefined} ${failure.reason}`;
-    const same = groups.get(key) ?? [];
-    same.push({ failure, client });
-    groups.set(key, same);
-  }
-  return [...groups.values()].flatMap((group) => {
-    const [first] = group;
-    if (first === undefined) return [];
-    const users = group.flatMap(({ client }) => client.users);
-    const tries = group.map(({ failure }) => failure.next_try);
+  const groups = groupBy(clients, ({ state: { failing }, lender }) =>
+    failing === null ? undefined : `${lender === undefined} ${failing.reason}`,
+  );
+  return groups.flatMap((group) => {
+    const failures = group.flatMap(({ state }) => state.failing ?? []);
+    const [[failure], [client]] = [failures, group];
+    if (failure === undefined || client === undefined) return [];
+    const tries = failures.map(({ next_try: next }) => next);
     return {
-      ...first.failure,
-      since: earliest(group.map(({ failure }) => failure.since)) ?? first.failure.since,
+      ...failure,
+      since: earliest(failures.map(({ since }) => since)) ?? failure.since,
       next_try: tries.includes(null) ? null : earliest(tries.flatMap((at) => at ?? [])),
-      users: users.slice(0, STATUS_USER_COUNT_MAX),
-      user_count: users.length,
-      action: actionFor(first.failure, first.client, users),
+      ...usersOf(group),
+      action: actionFor(failure, client, group),
     };
   });
+}
+
+function missingOf(clients: readonly Client[]): MissingScopesRow[] {
+  const groups = groupBy(clients, ({ state: { missing }, server }) =>
+    missing === null ? undefined : `${adviceFor(server)} ${missing.scopes.join(' ')}`,
+  );
+  return groups.flatMap((group) => {
+    const all = group.flatMap(({ state }) => state.missing ?? []);
+    const [[missing], [client]] = [all, group];
+    if (missing === undefined || client === undefined) return [];
+    const advice = adviceFor(client.server);
+    return {
+      ...missing,
+      last:
+        all
+          .map(({ last }) => last)
+          .toSorted()
+          .at(-1) ?? missing.last,
+      ...usersOf(group),
+      action: advice === null ? null : `${advice} under ${placeOf(client.server, group)}`,
+    };
+  });
+}
+
+/** What lets a token have a scope; null: that is up to the authorization server. */
+function adviceFor({ credential }: HttpServerConfig): string | null {
+  if (credential.type !== 'oauth') return null;
+  if (credential.client.refreshToken !== undefined) return 'log in with it and write the new refresh_token';
+  return credential.client.scopes.length > 0 ? 'if it may be used, write it to scopes' : null;
+}
+
+/** Those of one key together, in order; without a key they are left out. */
+function groupBy(clients: readonly Client[], keyOf: (client: Client) => string | undefined): Client[][] {
+  const groups = new Map<string, Client[]>(); // Bounded by configuration.
+  for (const client of clients) {
+    const key = keyOf(client);
+    if (key === undefined) continue;
+    const same = groups.get(key) ?? [];
+    same.push(client);
+    groups.set(key, same);
+  }
+  return [...groups.values()];
+}
+
+function usersOf(group: readonly Client[]): Pick<Concerned, 'users' | 'user_count'> {
+  const users = group.flatMap((client) => client.users);
+  return { users: users.slice(0, STATUS_USER_COUNT_MAX), user_count: users.length };
 }
 
 /** ISO 8601 of one length sorts as text. */
@@ -119,15 +165,19 @@ const CULPRITS: Readonly<Record<string, string>> = {
   invalid_target: 'the right resource',
 };
 
-function actionFor(failure: TokenFailure, { server, lender }: Client, users: readonly string[]): string | null {
+function actionFor(failure: TokenFailure, { server, lender }: Client, group: readonly Client[]): string | null {
   if (failure.code !== 'UPSTREAM_CREDENTIAL') return null;
   const what = CULPRITS[failure.oauth_error ?? ''] ?? 'another client';
   const isLent = failure.oauth_error === 'invalid_client' && lender !== undefined;
-  const { name, credentialAt: at } = isLent ? lender : server;
-  if (users.length > 1 && !isLent) return `write ${what} under users.NAME.servers.${name}.auth in tokens.yml`;
-  const user = isLent || users[0] === undefined ? '' : `users.${users[0]}.`;
+  return `write ${what} under ${isLent ? placeOf(lender, []) : placeOf(server, group)}`;
+}
+
+/** Where it is written; for several users how it is written for each. */
+function placeOf({ name, credentialAt: at }: HttpServerConfig, group: readonly Client[]): string {
+  const [user, ...others] = group.flatMap(({ users }) => users);
+  if (others.length > 0) return `users.NAME.servers.${name}.auth in tokens.yml`;
   const place = at === undefined ? '' : ` (${at.file}:${at.line}:${at.column})`;
-  return `write ${what} under ${user}servers.${name}.auth${place}`;
+  return `${user === undefined ? '' : `users.${user}.`}servers.${name}.auth${place}`;
 }
 
 /** Secrets of one text are one object. */

@@ -232,7 +232,7 @@ function tellWaiting(invocation: Invocation, servers: readonly Probing[]): void 
 }
 
 /** What is told by the results. */
-const UNTOLD = { info: () => undefined, warn: () => undefined };
+const UNTOLD = { info: () => undefined, warn: () => undefined, redact: (text: string) => text };
 
 function hasOAuthClient({ credential }: HttpServerConfig): boolean {
   return credential.type === 'oauth';

@@ -20,7 +20,7 @@ import { openTokenFiles } from './token-files.ts';
 
 export interface CredentialsOptions {
   readonly clock: Clock;
-  readonly diag: Pick<Diag, 'info' | 'warn'>;
+  readonly diag: Pick<Diag, 'info' | 'warn' | 'redact'>;
   readonly pool: UpstreamPool;
   /** Where tokens are kept for a restart; undefined: nowhere. */
   readonly stateDirectory: string | undefined;
@@ -59,6 +59,7 @@ export function openCredentials(options: CredentialsOptions): Credentials {
     challenge: (server) => askChallenge(server, pool.get(server)),
     storeOf: (name) => files.storeOf(name),
     hide: (text) => passingSecrets.hide(text),
+    redact: (text) => diag.redact(text),
     labelOf: (server) => labelOf(server, current),
     onDiag,
   });

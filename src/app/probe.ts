@@ -12,6 +12,7 @@ import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { ProxyError } from '../errors.ts';
 import { PROBE_MS_MAX, PROBE_REPLY_BYTES_MAX } from '../limits.ts';
 import type { HttpServerConfig, OutgoingCredential } from '../model.ts';
+import { lackedScopes } from '../text/challenge.ts';
 import { VERSION } from './version.ts';
 
 export interface ProbeResult {
@@ -65,8 +66,11 @@ export async function probe(server: HttpServerConfig, credential: OutgoingCreden
       await renewal?.prepare();
       const fields = credentialOf(server, credential, question);
       const reply = await send(server, { ...question, fields }, ca);
-      if (reply.status !== 401 || renewal?.rejected(fields, reply.challenge) !== true) return reply;
-      await renewal.prepare();
+      const { status, challenge } = reply;
+      if (renewal === undefined || (status !== 401 && status !== 403)) return reply;
+      const again = renewal.rejected(fields, { status, challenge });
+      if (again === false) return reply;
+      await (again === true ? renewal.prepare() : again);
       return send(server, { ...question, fields: credentialOf(server, credential, question) }, ca);
     };
     return await converse(server, ask);
@@ -95,7 +99,7 @@ async function converse(server: HttpServerConfig, ask: (question: Question) => P
       }
       if (last.status === 200 && /"result"\s*:/.test(last.body))
         return { ok: true, text: `reachable, MCP ${revision}` };
-      if (last.status === 401 || last.status === 403) return refused(server, last.status);
+      if (last.status === 401 || last.status === 403) return refused(server, last);
     }
   }
   if (server.transport !== 'streamable') {
@@ -103,7 +107,7 @@ async function converse(server: HttpServerConfig, ask: (question: Question) => P
     if (stream.status === 200 && /event:\s*endpoint/.test(stream.body)) {
       return { ok: true, text: 'reachable, MCP 2024-11-05 (HTTP+SSE)' };
     }
-    if (stream.status === 401 || stream.status === 403) return refused(server, stream.status);
+    if (stream.status === 401 || stream.status === 403) return refused(server, stream);
     last ??= stream;
   }
   return {
@@ -113,10 +117,13 @@ async function converse(server: HttpServerConfig, ask: (question: Question) => P
 }
 
 /** A server that wants the client's own credential is right to refuse us, who have none. */
-function refused(server: HttpServerConfig, status: number): ProbeResult {
+function refused(server: HttpServerConfig, { status, challenge }: Reply): ProbeResult {
   if (server.credential.type === 'passthrough') {
     return { ok: true, text: `reachable, asks for the client's own credential (HTTP ${status})` };
   }
+  // What the server calls it may quote what it was sent.
+  if (status === 403 && lackedScopes(challenge) !== undefined)
+    return { ok: false, text: 'wants a scope that the credential lacks (HTTP 403); its use tells which, in the log' };
   const what =
     server.credential.type === 'none' ? 'wants a credential and none is configured' : 'refuses the credential';
   return { ok: false, text: `${what} (HTTP ${status})` };

@@ -235,6 +235,7 @@ function relayBytes(
       bodyBytesMax: config.bodyBytesMax,
       heartbeatMs: config.heartbeatMs,
       keepParams: params === 'none' ? undefined : (body) => redactor.value(paramsOf(body), params),
+      redact: (text) => redactor.text(text),
       onThrown: (thrown) => answerThrown(exchange, thrown, here.options.diag),
     },
   );

@@ -5,7 +5,7 @@
  * said in the words of the grant. Pure.
  */
 import type { TokenFailureRow, TokenRow } from '../admin/token-rows.ts';
-import type { TokenFailure, TokenState } from '../model.ts';
+import type { MissingScopes, TokenFailure, TokenState } from '../model.ts';
 import { formatDuration } from '../text/duration.ts';
 
 const MINUTE_MS = 60_000;
@@ -16,14 +16,20 @@ const USER_COUNT_SHOWN = 5;
 export function tokenLines(rows: readonly TokenRow[], nowMs: number): string[] {
   return rows.flatMap((row) => [
     goodLine(row, nowMs),
-    ...row.failures.map((failure) => failureLine(row, failure, nowMs)),
+    ...row.failures.map((failure) =>
+      alertLine(row, failure, `${failureText(failure, whose(failure), nowMs)}; ${nextText(failure, nowMs)}`),
+    ),
+    ...row.missing.map((missing) => alertLine(row, missing, missingText(missing, whose(missing), nowMs))),
   ]);
 }
 
 /** One client, for `why`. */
-export function tokenText({ good_until: until, failing }: TokenState, nowMs: number): string {
-  const good = goodText(until, nowMs);
-  return failing === null ? good : `${good}; ${failureText(failing, '', nowMs)}; ${nextText(failing, nowMs)}`;
+export function tokenText({ good_until: until, failing, missing }: TokenState, nowMs: number): string {
+  return [
+    goodText(until, nowMs),
+    ...(failing === null ? [] : [failureText(failing, '', nowMs), nextText(failing, nowMs)]),
+    ...(missing === null ? [] : [missingText(missing, '', nowMs)]),
+  ].join('; ');
 }
 
 /** Seconds below a minute, minutes above: nobody wants to know more at a glance. */
@@ -41,12 +47,11 @@ function goodText(until: string | null, nowMs: number): string {
   return until === null ? 'none now, one is got when it is needed' : `good until ${atText(until, nowMs)}`;
 }
 
-function failureLine({ server }: TokenRow, failure: TokenFailureRow, nowMs: number): string {
-  const action = failure.action === null ? '' : `; ${failure.action}`;
-  return `! ${server}: ${failureText(failure, whose(failure), nowMs)}; ${nextText(failure, nowMs)}${action}`;
+function alertLine({ server }: TokenRow, { action }: Pick<TokenFailureRow, 'action'>, text: string): string {
+  return `! ${server}: ${text}${action === null ? '' : `; ${action}`}`;
 }
 
-function whose({ users, user_count: count }: TokenFailureRow): string {
+function whose({ users, user_count: count }: Pick<TokenFailureRow, 'users' | 'user_count'>): string {
   if (count === 0) return '';
   const more = count > USER_COUNT_SHOWN ? ` and ${count - USER_COUNT_SHOWN} more` : '';
   return ` for user${count === 1 ? '' : 's'} ${users.slice(0, USER_COUNT_SHOWN).join(', ')}${more}`;
@@ -55,6 +60,12 @@ function whose({ users, user_count: count }: TokenFailureRow): string {
 function failureText({ since, oauth_error: code, reason }: TokenFailure, of: string, nowMs: number): string {
   const what = code === 'invalid_grant' ? `refresh token refused (${code})` : 'no new access token';
   return `${what} since ${atText(since, nowMs)}${of}: ${reason}`;
+}
+
+function missingText({ scopes, last, reason }: MissingScopes, of: string, nowMs: number): string {
+  const what = scopes.length === 0 ? 'a scope that it does not name' : `the scope ${scopes.join(' ')}`;
+  const why = reason === null ? '' : `, and none is got with it: ${reason}`;
+  return `the server wants ${what}, which the access token lacks${of}, last ${atText(last, nowMs)}${why}`;
 }
 
 function nextText({ next_try: next }: TokenFailure, nowMs: number): string {

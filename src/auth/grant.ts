@@ -10,14 +10,15 @@
  */
 import { ProxyError } from '../errors.ts';
 import { OAUTH_METADATA_MS_MAX, OAUTH_REJECTED_MS_MIN, OAUTH_WAIT_MS_MAX } from '../limits.ts';
-import type { Clock, CredentialRenewal, OAuthClient, TokenState } from '../model.ts';
-import { parseBearerChallenge } from '../text/challenge.ts';
+import type { Clock, CredentialRefusal, CredentialRenewal, OAuthClient, TokenState } from '../model.ts';
+import { lackedScopes, parseBearerChallenge } from '../text/challenge.ts';
 import { createGrantFailures, wallTime, type GrantFailures } from './grant-failures.ts';
+import { createGrantScopes, type GrantScopes } from './grant-scopes.ts';
 import type { AskIssuer } from './issuer-metadata.ts';
 import { withinTime } from './issuer-wait.ts';
 import { findTokenEndpoint, type TokenEndpoint } from './token-endpoint.ts';
 import { holdKept, holdToken, type HeldToken } from './token-life.ts';
-import { requestToken, type TokenAnswer } from './token-request.ts';
+import { requestToken, scopesToAsk, type TokenAnswer } from './token-request.ts';
 
 /** What outlives the process. */
 export interface KeptTokens {
@@ -48,6 +49,8 @@ export interface GrantOptions {
   readonly ask: AskIssuer;
   /** The `WWW-Authenticate` field of the server when it is asked without a credential. */
   challenge(): Promise<string | undefined>;
+  /** What others said, without secrets. */
+  readonly redact: (text: string) => string;
   /** Keeps a text out of everything that is written, until the returned function is called. */
   readonly hide: (text: string) => () => void;
   readonly onDiag: (level: 'info' | 'warn', message: string, data: Readonly<Record<string, unknown>>) => void;
@@ -84,12 +87,14 @@ class TokenGrant implements Grant {
   /** Of the last 401. */
   #challenge: string | undefined;
   readonly #failures: GrantFailures;
+  readonly #scopes: GrantScopes;
   /** Of the tokens before, and of those now. */
   #unhide: readonly [old: readonly (() => void)[], now: readonly (() => void)[]] = [[], []];
 
   constructor(options: GrantOptions) {
     this.#options = options;
     this.#failures = createGrantFailures(options.clock);
+    this.#scopes = createGrantScopes(options.client, options.clock);
   }
 
   fields(): readonly string[] {
@@ -104,7 +109,8 @@ class TokenGrant implements Grant {
     return undefined;
   }
 
-  rejected(sent: readonly string[], challenge: string | undefined): boolean {
+  rejected(sent: readonly string[], { status, challenge }: CredentialRefusal): boolean | Promise<void> {
+    if (status === 403) return this.#stepUp(sent, challenge);
     const held = this.#held;
     // Another request was refused first, and there is a new one already or will be.
     if (held === undefined || sent !== this.#fields) return true;
@@ -121,7 +127,11 @@ class TokenGrant implements Grant {
     const { clock } = this.#options;
     const endMs = this.#held?.endMs ?? 0;
     const isGood = clock.monotonicMs() < endMs;
-    return { good_until: isGood ? wallTime(clock, endMs) : null, failing: this.#failures.state() };
+    return {
+      good_until: isGood ? wallTime(clock, endMs) : null,
+      failing: this.#failures.state(),
+      missing: this.#scopes.state(),
+    };
   }
 
   async idle(): Promise<void> {
@@ -145,6 +155,42 @@ class TokenGrant implements Grant {
     // Maybe nobody waits; each failure is told in the diagnostic log.
     bounded.catch(() => undefined);
     return bounded;
+  }
+
+  /** The token is good, but the server wants scopes that it lacks. */
+  #stepUp(sent: readonly string[], challenge: string | undefined): boolean | Promise<void> {
+    const lacked = lackedScopes(challenge);
+    if (lacked === undefined) return false;
+    // Another request was refused first, and what was got for it may do for this one.
+    if (sent !== this.#fields) return true;
+    const { redact } = this.#options;
+    const more = this.#scopes.want(lacked, redact);
+    if (more === undefined) return false;
+    if (this.#running !== undefined) return this.#running.bounded.catch(() => undefined);
+    const work = this.#getMore(more).finally(() => {
+      this.#running = undefined;
+    });
+    const bounded = withinTime(work, OAUTH_WAIT_MS_MAX, () => tooLate(this.#options.label)).catch(() => undefined);
+    this.#running = { work, bounded };
+    return bounded;
+  }
+
+  /** Never rejects: the token in use stays when there is no better one. */
+  async #getMore(more: readonly string[]): Promise<void> {
+    const { label, onDiag } = this.#options;
+    const data = { for: label, scopes: more.join(' ') };
+    try {
+      const endpoint = await this.#findEndpoint();
+      const answer = await this.#request(endpoint, undefined, more);
+      this.#scopes.got(more);
+      await this.#keep(answer, endpoint);
+      onDiag('info', 'an access token has scopes that its server wanted', data);
+    } catch (thrown) {
+      const { message, cause } = asFailure(label, thrown);
+      const reason = thrown instanceof ProxyError ? thrown.message : message;
+      if (this.#scopes.refused(reason))
+        onDiag('warn', 'scopes that a server wants cannot be got', { ...data, reason, cause });
+    }
   }
 
   async #get(): Promise<void> {
@@ -191,6 +237,8 @@ class TokenGrant implements Grant {
     if (kept === undefined || kept.digest !== digest || kept.accessToken === this.#last) return false;
     const held = holdKept(kept, { clock, isSecondTry: this.#isRefused });
     if (held === undefined) return false;
+    // Nobody knows with which it was asked for.
+    this.#scopes.use([]);
     this.#use(held, kept);
     return true;
   }
@@ -210,9 +258,16 @@ class TokenGrant implements Grant {
     return found;
   }
 
-  #request(endpoint: TokenEndpoint, refreshToken: string | undefined): Promise<TokenAnswer> {
+  async #request(
+    endpoint: TokenEndpoint,
+    refreshToken: string | undefined,
+    more = this.#scopes.more,
+  ): Promise<TokenAnswer> {
     const { client, ask } = this.#options;
-    return requestToken(client, endpoint, { refreshToken, ask });
+    const scopes = scopesToAsk(client, endpoint, more);
+    const answer = await requestToken(client, endpoint, { refreshToken, scopes, ask });
+    this.#scopes.use(scopes);
+    return answer;
   }
 
   async #keep(answer: TokenAnswer, { issuer }: TokenEndpoint, sent?: string): Promise<void> {

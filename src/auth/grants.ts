@@ -10,7 +10,7 @@ import type { HttpServerConfig, OAuthClient, OutgoingCredential, TokenState } fr
 import type { IssuerCa } from './issuer-metadata.ts';
 import { createGrant, type Grant, type GrantOptions, type TokenStore } from './grant.ts';
 
-export interface GrantsOptions extends Pick<GrantOptions, 'clock' | 'ask' | 'hide' | 'onDiag'> {
+export interface GrantsOptions extends Pick<GrantOptions, 'clock' | 'ask' | 'hide' | 'redact' | 'onDiag'> {
   labelOf(server: HttpServerConfig): string;
   /** @param name of hexadecimal digits, which says nothing of what is kept under it */
   storeOf(name: string): TokenStore;
@@ -50,7 +50,7 @@ export function createGrants(options: GrantsOptions): Grants {
     return grant;
   };
   const open = (server: HttpServerConfig, client: OAuthClient, digest: string): Grant => {
-    const { clock, hide, onDiag } = options;
+    const { clock, hide, redact, onDiag } = options;
     const now = (): HttpServerConfig => servers.get(digest) ?? server;
     return createGrant({
       label: options.labelOf(server),
@@ -62,6 +62,7 @@ export function createGrants(options: GrantsOptions): Grants {
       ask: (asked) => options.ask({ ...asked, ca: caFor(now(), asked.url) }),
       challenge: () => options.challenge(now()),
       hide,
+      redact,
       onDiag,
     });
   };

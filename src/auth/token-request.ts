@@ -21,6 +21,24 @@ export interface TokenAnswer {
   readonly refreshToken: string | undefined;
 }
 
+export interface TokenWish {
+  readonly refreshToken: string | undefined;
+  /** Empty: those that the authorization server chooses. */
+  readonly scopes: readonly string[];
+  readonly ask: AskIssuer;
+}
+
+/**
+ * What to ask for. A refresh may not ask for more than was granted (RFC 6749 §6), which only the operator knows.
+ *
+ * @param more that the server wanted besides
+ */
+export function scopesToAsk(client: OAuthClient, { scope }: TokenEndpoint, more: readonly string[]): readonly string[] {
+  if (client.scopes.length > 0) return client.scopes;
+  if (client.refreshToken !== undefined) return [];
+  return [...new Set([...(scope?.split(' ').filter((part) => part !== '') ?? []), ...more])];
+}
+
 /**
  * @param refreshToken undefined: the client-credentials grant
  * @throws {ProxyError} UPSTREAM_CREDENTIAL when it is refused (`data.oauth_error`); ISSUER_UNREACHABLE
@@ -28,17 +46,14 @@ export interface TokenAnswer {
 export async function requestToken(
   client: OAuthClient,
   endpoint: TokenEndpoint,
-  { refreshToken, ask }: { readonly refreshToken: string | undefined; readonly ask: AskIssuer },
+  { refreshToken, scopes, ask }: TokenWish,
 ): Promise<TokenAnswer> {
   const form = new URLSearchParams({
     grant_type: refreshToken === undefined ? 'client_credentials' : 'refresh_token',
     resource: endpoint.resource,
   });
   if (refreshToken !== undefined) form.set('refresh_token', refreshToken);
-  // A refresh may not ask for more than was granted (RFC 6749 §6), which only the operator knows.
-  const said = client.scopes.length > 0 ? client.scopes.join(' ') : undefined;
-  const scope = said ?? (refreshToken === undefined ? endpoint.scope : undefined);
-  if (scope !== undefined && scope !== '') form.set('scope', scope);
+  if (scopes.length > 0) form.set('scope', scopes.join(' '));
   const fields = ['Content-Type', 'application/x-www-form-urlencoded', ...authenticate(client, endpoint, form)];
   const { url } = endpoint;
   const { status, body } = await ask({ url, allowPrivate: client.allowPrivate, body: form.toString(), fields });

@@ -6,6 +6,7 @@
  * from the shared one, and inherits the rest (`oauth-inherit.ts`).
  */
 import type { Credential, OAuthClient } from '../model.ts';
+import { isScope } from '../text/challenge.ts';
 import type { YamlNode } from '../text/yaml.ts';
 import { decodeMap, type Decoded } from './decode.ts';
 import { judgeInherited, type SharedClient } from './oauth-inherit.ts';
@@ -25,7 +26,6 @@ export const BROUGHT_REFRESH_TOKEN = 'auth.refresh_token';
 
 /** RFC 6749 appendix A: what a name, a secret and a token consist of. */
 const VISIBLE = /^[\x20-\x7e]+$/;
-const SCOPE = /^[\x21\x23-\x5b\x5d-\x7e]+$/;
 
 /** Reports what is wrong with single values. @param lacking the entry is of a server that several share */
 export function decodeOAuthClient(reading: Reading, at: YamlNode, lacking: boolean): OAuthClientSaid {
@@ -45,7 +45,7 @@ export function decodeOAuthClient(reading: Reading, at: YamlNode, lacking: boole
     refuse(issuer.at, '"token_url" says already who is asked', 'delete "issuer" or "token_url"');
   if (resource !== undefined && !isResource(resource.value))
     refuse(resource.at, '"resource" is no URI without fragment', 'write it as https://HOST/PATH');
-  if (scopes?.value.some((scope) => !SCOPE.test(scope)))
+  if (scopes?.value.every(isScope) === false)
     refuse(scopes.at, 'a scope has a character that scopes cannot have', 'write each scope as an item of its own');
   const pair = at.kind === 'map' ? at.pairs.find(({ name }) => name === 'refresh_token') : undefined;
   const isNamed = pair !== undefined && isNothing(pair.value);

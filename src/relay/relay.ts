@@ -3,9 +3,9 @@
  *
  * Order: body → credential → attempts → head → bytes. Status, end-to-end fields and bytes of the upstream's answer
  * pass as they are, with these exceptions, each because the client would act on it in the wrong place: a 401 to
- * what mcproxy sent is 502 (it would log in at the wrong server), a redirect is 502 (it would carry our token to
- * another URL), and fields that speak for an origin (`Set-Cookie`, …) are left out. Authentication, routing and
- * the choice of the upstream are the caller's.
+ * what mcproxy sent, and a 403 that wants another scope, are 502 (it would log in at the wrong server), a redirect is
+ * 502 (it would carry our token to another URL), and fields that speak for an origin (`Set-Cookie`, …) are left out.
+ * Authentication, routing and the choice of the upstream are the caller's.
  */
 import type { IncomingMessage } from 'node:http';
 
@@ -23,6 +23,7 @@ import type { Attempt, Outbound, OutboundBody } from '../upstream/forward.ts';
 import { outboundFields, withCredential } from '../upstream/outbound.ts';
 import type { HttpUpstream } from '../upstream/pool.ts';
 import { forwardRenewed } from '../upstream/renewal.ts';
+import { scopeError } from '../upstream/scope-error.ts';
 import { announceEndpoint, openEndpoint } from './legacy-endpoint.ts';
 import { observeRequest, observeResponse, type RequestObserver } from './observe.ts';
 
@@ -35,6 +36,8 @@ export interface RelayContext {
   readonly credentialFor: (server: HttpServerConfig) => OutgoingCredential;
   /** Keeps the content of a call for the log, or undefined when it is not logged. */
   readonly keepParams: ((body: Buffer) => unknown) | undefined;
+  /** A text of a server's without secrets. */
+  redact(text: string): string;
   /** Answers the exchange after an error that nobody expected. */
   onThrown(thrown: unknown): void;
 }
@@ -201,8 +204,11 @@ class Relayed {
   }
 
   #onHead(head: IncomingMessage): void {
-    const { exchange, target } = this.#options;
-    const refusal = refuseHead(head, target, exchange.request.method ?? '');
+    const { exchange, target, context } = this.#options;
+    const refusal = refuseHead(head, target, {
+      method: exchange.request.method ?? '',
+      redact: (text) => context.redact(text),
+    });
     if (refusal !== undefined) {
       head.on('error', () => undefined);
       return this.#fail(refusal);
@@ -302,7 +308,11 @@ function isCoded(head: IncomingMessage): boolean {
 }
 
 /** Answers that must not be passed on; see the header. */
-function refuseHead(head: IncomingMessage, target: RelayTarget, method: string): ProxyError | undefined {
+function refuseHead(
+  head: IncomingMessage,
+  target: RelayTarget,
+  { method, redact }: { readonly method: string; readonly redact: RelayContext['redact'] },
+): ProxyError | undefined {
   const { server, principalId } = target;
   const status = head.statusCode ?? 0;
   if (status === 401 && server.credential.type !== 'passthrough') {
@@ -312,6 +322,8 @@ function refuseHead(head: IncomingMessage, target: RelayTarget, method: string):
         : `server ${server.name} refused the credential configured for user ${principalId}`;
     return new ProxyError('UPSTREAM_CREDENTIAL', message);
   }
+  const lacking = scopeError(server, head, { whose: `user ${principalId}`, redact });
+  if (lacking !== undefined) return lacking;
   if (status >= 300 && status < 400 && status !== 304 && head.headers.location !== undefined) {
     return redirectError(server.name, head.headers.location, target.upstream.url);
   }

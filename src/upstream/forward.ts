@@ -11,6 +11,7 @@ import type { ClientRequest, IncomingMessage } from 'node:http';
 
 import { ProxyError } from '../errors.ts';
 import { HEADER_BYTES_MAX } from '../limits.ts';
+import type { CredentialRefusal } from '../model.ts';
 import type { HttpUpstream } from './pool.ts';
 
 /** Takes the bytes of a body that is still arriving. */
@@ -42,8 +43,8 @@ export interface Outbound {
 export interface AttemptRenewal {
   /** Undefined when it is there. Rejects with a ProxyError. */
   prepare(): Promise<void> | undefined;
-  /** Of the last attempt. True: another attempt makes sense. */
-  rejected(challenge: string | undefined): boolean;
+  /** Of the last attempt, as `CredentialRenewal.rejected`. */
+  rejected(refusal: CredentialRefusal): boolean | Promise<void>;
 }
 
 export interface AttemptOptions {

@@ -17,6 +17,7 @@ import type { Attempt, Outbound } from './forward.ts';
 import { outboundFields, withCredential } from './outbound.ts';
 import type { HttpUpstream } from './pool.ts';
 import { forwardRenewed } from './renewal.ts';
+import { scopeError } from './scope-error.ts';
 
 export interface RemoteOptions {
   readonly server: HttpServerConfig;
@@ -132,6 +133,8 @@ function fieldsOf(remote: RemoteOptions, ask: HttpAsk, bodyBytes: number): strin
 /** The failure that an answer stands for whatever was asked; undefined when it is for the caller to read. */
 function refusal({ server, upstream }: RemoteOptions, { head, status }: HttpAnswer): ProxyError | undefined {
   if (status === 401 || status === 403) {
+    const lacking = scopeError(server, head, { whose: 'it' });
+    if (lacking !== undefined) return lacking;
     return new ProxyError('UPSTREAM_CREDENTIAL', credentialText(server, status), { data: { notProcessed: true } });
   }
   if (status >= 300 && status < 400) {

@@ -129,7 +129,7 @@ export function withCredential(
     sign: () => (sent = sign()),
     renewal: {
       prepare: () => renewal.prepare(),
-      rejected: (challenge) => renewal.rejected(sent, challenge),
+      rejected: (refusal) => renewal.rejected(sent, refusal),
     },
   };
 }

@@ -1,10 +1,12 @@
 /**
  * Attempts with a credential that has to be got first and may be refused: the way out of both paths.
  *
- * The request waits until there is something to send. A 401 means that nothing was processed: a body that is held whole is
- * sent once more with another credential, and never a third time; one that is used up is not, but the next request finds
- * another. The deadline is that of the whole. Where a credential is what it is this costs nothing.
+ * The request waits until there is something to send. A 401, and a 403 that names a missing scope, mean that nothing was
+ * processed: a body that is held whole is sent once more with another credential, and never a third time; one that is used
+ * up is not, but the next request finds another. The deadline is that of the whole. Where a credential is what it is this
+ * costs nothing.
  */
+import type { IncomingMessage } from 'node:http';
 import type { ProxyError } from '../errors.ts';
 import type { Attempt, AttemptRenewal, Outbound } from './forward.ts';
 import type { HttpUpstream } from './pool.ts';
@@ -51,21 +53,25 @@ function forwardWith(renewal: AttemptRenewal, { upstream, outbound, options }: S
         options.onAttempt(attemptCount);
       },
       onHead(response) {
-        const isAgain = response.statusCode === 401 && renew(response.headers['www-authenticate']);
-        if (!isAgain) return options.onHead(response);
+        const again = renew(response);
+        if (again === false) return options.onHead(response);
         response.on('error', () => undefined);
         current?.abort();
-        start();
+        if (again === true) start();
+        else void again.then(() => isOver || start());
       },
     });
   };
-  /** Whether the request is sent once more. */
-  const renew = (challenge: string | undefined): boolean => {
-    if (isSecond || !renewal.rejected(challenge)) return false;
+  /** Whether the request is sent once more, and after what. */
+  const renew = ({ statusCode: status, headers }: IncomingMessage): boolean | Promise<void> => {
+    // What a second answer says of scopes may help the next request.
+    if (status !== 403 && (status !== 401 || isSecond)) return false;
+    const again = renewal.rejected({ status, challenge: headers['www-authenticate'] });
+    if (again === false || isSecond) return false;
     isSecond = outbound.body.kind === 'whole';
     // Nobody waits for it here; who comes next need not wait so long.
-    if (!isSecond) renewal.prepare()?.catch(() => undefined);
-    return isSecond;
+    if (!isSecond && again === true) renewal.prepare()?.catch(() => undefined);
+    return isSecond && again;
   };
   start();
   return {

@@ -178,6 +178,7 @@ verifies(
       challenge: async () => 'Bearer resource_metadata="https://mcp.example.com/good"',
       labelOf: () => 'server up',
       storeOf: () => ({ read: async () => undefined, write: async () => undefined }),
+      redact: (text) => text,
       hide: () => () => undefined,
       onDiag: () => undefined,
     });

@@ -27,6 +27,8 @@ export interface GuardedServer {
   readonly url: string;
   /** Access tokens that it was shown, each once. */
   tokens(): string[];
+  /** The value of `scope` with which a token is refused (403) that has not all of them; undefined: none are wanted. */
+  wants: string | undefined;
   /** Takes no token any more that it was shown until now. */
   refuse(): void;
 }
@@ -42,6 +44,7 @@ const PLACES = {
 export async function startGuarded(cleanup: Cleanup, options: GuardedOptions): Promise<GuardedServer> {
   const { issuer, metadata = {}, place = 'path' } = options;
   const refused = new Set<string>();
+  const state: Pick<GuardedServer, 'wants'> = { wants: undefined };
   const challenge = (): string => {
     const more = place === 'challenge' ? `, resource_metadata="${upstream.url}${PLACES.challenge}"` : '';
     return `Basic realm="x, y", Bearer error="invalid_token"${more}, scope="mcp"`;
@@ -57,6 +60,11 @@ export async function startGuarded(cleanup: Cleanup, options: GuardedOptions): P
     const facts = token === undefined || refused.has(token) ? undefined : await issuer.introspect(token);
     if (facts === undefined || facts.aud !== url)
       return void response.writeHead(401, { 'www-authenticate': challenge() }).end();
+    const lacks = state.wants?.split(' ').some((scope) => facts.scope?.split(' ').includes(scope) !== true);
+    if (lacks === true) {
+      const more = `error="insufficient_scope", scope="${state.wants}", error_description="more is needed"`;
+      return void response.writeHead(403, { 'www-authenticate': `Bearer ${more}` }).end();
+    }
     if (request.method !== 'POST') return void response.writeHead(405).end();
     const { id, method } = request.json() as Json;
     if (id === undefined) return void response.writeHead(202).end();
@@ -71,6 +79,12 @@ export async function startGuarded(cleanup: Cleanup, options: GuardedOptions): P
     upstream,
     url,
     tokens,
+    get wants() {
+      return state.wants;
+    },
+    set wants(scope) {
+      state.wants = scope;
+    },
     refuse() {
       for (const token of tokens()) refused.add(token);
     },

@@ -14,7 +14,8 @@ import { verifies } from '../support/verifies.ts';
 
 const CLIENT: OAuthClient = { ...OAUTH_CLIENT, refreshToken: makeSecret('refresh-token-0123') };
 const NOW = Date.parse('2026-11-26T12:08:00.000Z');
-const GOOD: TokenState = { good_until: '2026-11-26T13:00:00.000Z', failing: null };
+const NOTHING: TokenState = { good_until: null, failing: null, missing: null };
+const GOOD: TokenState = { ...NOTHING, good_until: '2026-11-26T13:00:00.000Z' };
 const REFUSED: TokenFailure = {
   since: '2026-11-26T12:03:00.000Z',
   code: 'UPSTREAM_CREDENTIAL',
@@ -49,6 +50,7 @@ verifies('oauth-out.status', 'a shared token is a row with its end', () => {
     good_until: GOOD.good_until,
     failing: 0,
     failures: [],
+    missing: [],
   });
   assert.deepEqual(tokenLines([row], NOW), ['crm: access token: good until 2026-11-26T13:00:00Z (in 52m)']);
 });
@@ -63,10 +65,13 @@ verifies('oauth-out.status', "of users' own those that fail are counted and name
   ];
   const config = configOf([shared], { alice: '*', ann: [ann], bob: [bob], cara: [cara], dan: [dan] });
   const states = new Map([
-    [ann, { good_until: null, failing: REFUSED }],
+    [ann, { ...NOTHING, failing: REFUSED }],
     [bob, GOOD],
-    [cara, { good_until: '2026-11-26T12:10:00.000Z', failing: { ...AWAY, since: '2026-11-26T12:01:00.000Z' } }],
-    [dan, { good_until: null, failing: AWAY }],
+    [
+      cara,
+      { ...NOTHING, good_until: '2026-11-26T12:10:00.000Z', failing: { ...AWAY, since: '2026-11-26T12:01:00.000Z' } },
+    ],
+    [dan, { ...NOTHING, failing: AWAY }],
   ]);
   const rows = tokenRows(config, (server) => states.get(server));
   assert.deepEqual(
@@ -91,10 +96,7 @@ verifies('oauth-out.status', 'a secret that users inherit is corrected where it 
   const shared = { ...crmOf('shared', 3), lacks: ['auth.refresh_token'] };
   const other = { ...CLIENT, clientSecret: makeSecret('another-secret-0123') };
   const cara = httpServer('crm', { credential: { type: 'oauth', client: other }, credentialFrom: 'user' });
-  const rows = tokenRows(configOf([shared], { ann: [ann], bob: [bob], cara: [cara] }), () => ({
-    good_until: null,
-    failing,
-  }));
+  const rows = tokenRows(configOf([shared], { ann: [ann], bob: [bob], cara: [cara] }), () => ({ ...NOTHING, failing }));
   assert.deepEqual(
     rows.flatMap(({ failures }) => failures.map(({ users, action }) => [users.join(), action])),
     [
@@ -104,9 +106,48 @@ verifies('oauth-out.status', 'a secret that users inherit is corrected where it 
   );
 });
 
+verifies('oauth-out.scope-missing', 'a scope that a server wants is named, with who can give it', () => {
+  const missing = { scopes: ['crm.write'], last: '2026-11-26T12:07:00.000Z', reason: null };
+  const shared = crmOf('shared');
+  const free = { ...OAUTH_CLIENT, refreshToken: undefined };
+  const limited = { ...free, scopes: ['crm.read'] };
+  const why = 'https://as.example refuses it (invalid_scope)';
+  const rows = tokenRows(configOf([shared], { ann: [crmOf('user', 4)], bob: [crmOf('user')] }), () => ({
+    ...GOOD,
+    missing,
+  }));
+  assert.deepEqual(
+    tokenLines(rows, NOW).filter((line) => line.startsWith('!')),
+    [
+      '! crm: the server wants the scope crm.write, which the access token lacks, last 2026-11-26T12:07:00Z (1m ago); log in with it and write the new refresh_token under servers.crm.auth',
+      '! crm: the server wants the scope crm.write, which the access token lacks for users ann, bob, last 2026-11-26T12:07:00Z (1m ago); log in with it and write the new refresh_token under users.NAME.servers.crm.auth in tokens.yml',
+    ],
+  );
+  for (const { client, state, expected } of [
+    {
+      client: limited,
+      state: missing,
+      expected: / ago\); if it may be used, write it to scopes under servers\.crm\.auth$/,
+    },
+    {
+      client: free,
+      state: { ...missing, reason: why },
+      expected: / ago\), and none is got with it: .*\(invalid_scope\)$/,
+    },
+    { client: free, state: { ...missing, scopes: [] }, expected: /wants a scope that it does not name, which/ },
+  ]) {
+    const server = httpServer('crm', { credential: { type: 'oauth', client }, credentialFrom: 'shared' });
+    const [, line] = tokenLines(
+      tokenRows(configOf([server]), () => ({ ...GOOD, missing: state })),
+      NOW,
+    );
+    assert.match(line ?? '', expected);
+  }
+});
+
 verifies('oauth-out.status', 'ten thousand users who fail are one line, and a bounded list', () => {
   const users = Object.fromEntries(Array.from({ length: 10_000 }, (_, at) => [`u${at}`, [crmOf('user')]]));
-  const [row] = tokenRows(configOf([], users), () => ({ good_until: null, failing: REFUSED }));
+  const [row] = tokenRows(configOf([], users), () => ({ ...NOTHING, failing: REFUSED }));
   assert.equal(row?.failures.length, 1);
   assert.equal(row.failures[0]?.users.length, STATUS_USER_COUNT_MAX);
   assert.equal(row.failures[0].user_count, 10_000);
@@ -128,7 +169,7 @@ test('a server that is switched off, or lacks what each user brings, has no row'
 
 test('one client in a line of why', () => {
   assert.equal(
-    tokenText({ good_until: null, failing: AWAY }, NOW),
+    tokenText({ ...NOTHING, failing: AWAY }, NOW),
     'none now, one is got when it is needed; no new access token since 2026-11-26T12:03:00Z (5m ago): https://as.example cannot be asked: ECONNREFUSED; tried again with the next request',
   );
 });
