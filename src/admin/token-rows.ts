@@ -52,24 +52,24 @@ export function tokenRows(
   config: Config,
   stateOf: (server: HttpServerConfig) => TokenState | undefined,
 ): readonly TokenRow[] {
-  const shared = [...config.servers.values()].flatMap((server) => clientAt(server) ?? []);
   const own = ownClients(config);
-  const names = [...new Set([...shared, ...own.keys()].map(({ name }) => name))];
-  return names.flatMap((name) => {
-    const clientOf = (server: HttpServerConfig): Client => ({
-      server,
-      lender: lenderOf(server, config.servers.get(name)),
-      users: own.get(server) ?? [],
-      state: stateOf(server) ?? NOTHING_YET,
-    });
-    const [all, theirs] = [shared, [...own.keys()]].map((servers) =>
-      servers.filter((server) => server.name === name).map(clientOf),
-    );
-    return [...rowOf(name, 'shared', all), ...rowOf(name, 'user', theirs)];
-  });
+  const clients = new Map<string, { shared: Client[]; own: Client[] }>(); // Bounded by configuration.
+  const add = (server: HttpServerConfig, from: 'shared' | 'own'): void => {
+    const { name } = server;
+    const row = clients.get(name) ?? { shared: [], own: [] };
+    const lender = lenderOf(server, config.servers.get(name));
+    row[from].push({ server, lender, users: own.get(server) ?? [], state: stateOf(server) ?? NOTHING_YET });
+    clients.set(name, row);
+  };
+  for (const server of config.servers.values()) if (isClient(server)) add(server, 'shared');
+  for (const server of own.keys()) add(server, 'own');
+  const order = [...config.servers.keys()];
+  return [...clients]
+    .toSorted(([a], [b]) => order.indexOf(a) - order.indexOf(b))
+    .flatMap(([name, row]) => [...rowOf(name, 'shared', row.shared), ...rowOf(name, 'user', row.own)]);
 }
 
-function rowOf(server: string, from: TokenRow['from'], clients: readonly Client[] = []): TokenRow[] {
+function rowOf(server: string, from: TokenRow['from'], clients: readonly Client[]): TokenRow[] {
   if (clients.length === 0) return [];
   const ends = clients.flatMap(({ state }) => state.good_until ?? []);
   return [
@@ -194,11 +194,10 @@ function ownClients(config: Config): ReadonlyMap<HttpServerConfig, readonly stri
     // Most users have the very map of all.
     if (servers === config.servers) return;
     for (const server of servers.values()) {
-      const own = server.kind === 'http' && server.credentialFrom === 'user' ? clientAt(server) : undefined;
-      if (own === undefined) continue;
-      const users = owners.get(own) ?? [];
+      if (!isClient(server) || server.credentialFrom !== 'user') continue;
+      const users = owners.get(server) ?? [];
       if (user !== undefined) users.push(user);
-      owners.set(own, users);
+      owners.set(server, users);
     }
   };
   for (const { id, servers } of config.principals) add(servers, id);
@@ -206,8 +205,8 @@ function ownClients(config: Config): ReadonlyMap<HttpServerConfig, readonly stri
   return owners;
 }
 
-/** The server, when an OAuth client gets tokens for it. */
-function clientAt(server: ServerConfig): HttpServerConfig | undefined {
-  const isThere = server.kind === 'http' && server.enabled && server.lacks.length === 0;
-  return isThere && server.credential.type === 'oauth' ? server : undefined;
+/** Whether an OAuth client gets tokens for the server. */
+function isClient(server: ServerConfig): server is HttpServerConfig {
+  if (server.kind !== 'http' || !server.enabled || server.lacks.length > 0) return false;
+  return server.credential.type === 'oauth';
 }

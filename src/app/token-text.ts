@@ -57,9 +57,10 @@ function whose({ users, user_count: count }: Pick<TokenFailureRow, 'users' | 'us
   return ` for user${count === 1 ? '' : 's'} ${users.slice(0, USER_COUNT_SHOWN).join(', ')}${more}`;
 }
 
+/** A refusal ends in advice, which the action gives with its place. */
 function failureText({ since, oauth_error: code, reason }: TokenFailure, of: string, nowMs: number): string {
   const what = code === 'invalid_grant' ? `refresh token refused (${code})` : 'no new access token';
-  return `${what} since ${atText(since, nowMs)}${of}: ${reason}`;
+  return `${what} since ${atText(since, nowMs)}${of}: ${code === null ? reason : reason.replace(/;.*/, '')}`;
 }
 
 function missingText({ scopes, last, reason }: MissingScopes, of: string, nowMs: number): string {

@@ -267,7 +267,9 @@ function describe(
 }
 
 function showCredential(principal: Principal, server: ServerConfig): Omit<WhyMatch['credential'], 'token'> {
-  if (!principal.servers.has(server.name)) return { sent: 'nothing', from: 'none', at: null };
+  // Where something is lacking that users bring, nothing goes out, whatever theirs would stand on.
+  const isLacking = server.kind === 'http' && server.lacks.length > 0;
+  if (!principal.servers.has(server.name) || isLacking) return { sent: 'nothing', from: 'none', at: null };
   if (server.kind === 'stdio') {
     const names = server.env.map(([name]) => `${name}=****`);
     return { sent: names.length === 0 ? 'nothing' : `environment: ${names.join(' ')}`, from: 'environment', at: null };

@@ -134,7 +134,7 @@ function fieldsOf(remote: RemoteOptions, ask: HttpAsk, bodyBytes: number): strin
 function refusal({ server, upstream }: RemoteOptions, { head, status }: HttpAnswer): ProxyError | undefined {
   if (status === 401 || status === 403) {
     const lacking = scopeError(server, head, { whose: 'it' });
-    if (lacking !== undefined) return lacking;
+    if (lacking !== undefined) return asNotProcessed(lacking);
     return new ProxyError('UPSTREAM_CREDENTIAL', credentialText(server, status), { data: { notProcessed: true } });
   }
   if (status >= 300 && status < 400) {

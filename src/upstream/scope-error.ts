@@ -19,7 +19,7 @@ export function scopeError(
   if (lacked === undefined || credential.type === 'passthrough' || credential.type === 'none') return undefined;
   const what = lacked.length === 0 ? 'a scope that it does not name' : `the scope ${lacked.map(redact).join(' ')}`;
   const text = `server ${name} wants ${what}, which the credential configured for ${whose} lacks${adviceFor(credential)}`;
-  return new ProxyError('UPSTREAM_CREDENTIAL', text, { data: { notProcessed: true } });
+  return new ProxyError('UPSTREAM_CREDENTIAL', text);
 }
 
 function asItIs(text: string): string {

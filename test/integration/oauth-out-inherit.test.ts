@@ -54,6 +54,8 @@ verifies(
       }
     }
     assert.equal(server.tokens().length, 2, 'each has tokens of their own');
+    const nobody = await runCommand(['why', 'cara', 'up', '--config', app.dir], { dir: app.dir });
+    assert.match(nobody.stdout, /^answer {6}DENIED: .*\n(?:.*\n)*credential {2}nothing/m);
     const { stdout } = await runCommand(['why', 'ann', 'up', '--config', app.dir], { dir: app.dir });
     assert.match(stdout, /by a refresh token of the client alice\) \(user, .*tokens\.yml:\d+:\d+\)/);
     const said = stdout + app.stderr() + JSON.stringify(app.entries());

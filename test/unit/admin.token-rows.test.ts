@@ -84,7 +84,7 @@ verifies('oauth-out.status', "of users' own those that fail are counted and name
   assert.deepEqual(tokenLines(rows, NOW), [
     'crm: access token: none now, one is got when it is needed',
     'crm: access tokens of users: 2 of 4 good, the first of them until 2026-11-26T12:10:00Z (in 2m)',
-    '! crm: refresh token refused (invalid_grant) since 2026-11-26T12:03:00Z (5m ago) for user ann: https://as.example refuses it (invalid_grant); the refresh token is not good any more; not tried again before 2026-11-26T12:08:20Z (in 20s); write a new refresh_token under users.ann.servers.crm.auth (tokens.yml:7:9)',
+    '! crm: refresh token refused (invalid_grant) since 2026-11-26T12:03:00Z (5m ago) for user ann: https://as.example refuses it (invalid_grant); not tried again before 2026-11-26T12:08:20Z (in 20s); write a new refresh_token under users.ann.servers.crm.auth (tokens.yml:7:9)',
     '! crm: no new access token since 2026-11-26T12:01:00Z (7m ago) for users cara, dan: https://as.example cannot be asked: ECONNREFUSED; tried again with the next request',
   ]);
   assert.doesNotMatch(JSON.stringify(rows), /token-0123|secret-0123/);
