@@ -16,6 +16,8 @@ export interface SharedClient {
   readonly client: OAuthClient;
   /** Each user brings a refresh token to it. */
   readonly isBrought: boolean;
+  /** Where the entry names another CA for the server itself, which may be its own authorization server. */
+  readonly otherCa: YamlNode | undefined;
 }
 
 interface Said {
@@ -29,7 +31,7 @@ const PATH = ['token_url', 'issuer', 'allow_private', 'ca_file'] as const;
 /** Reports what must not be inherited. */
 export function judgeInherited(
   { at, fields }: Said,
-  { client, isBrought }: SharedClient,
+  { client, isBrought, otherCa }: SharedClient,
   refuse: (at: YamlNode, text: string, fix: string) => void,
 ): void {
   // Another client has its own secret and tokens.
@@ -39,12 +41,15 @@ export function judgeInherited(
   if (fields.client_secret !== undefined || client.clientSecret === undefined) return;
   const { tokenUrl, issuer, allowPrivate, caFile } = client;
   const shared = { token_url: tokenUrl, issuer, allow_private: allowPrivate, ca_file: caFile };
+  const leave = (place: YamlNode, name: string): void => {
+    const text = `"${name}" is not that of the server, whose client_secret would leave its path`;
+    refuse(place, text, 'delete it, or write "client_id" and "client_secret" of your own');
+  };
   for (const name of PATH) {
     const found = fields[name];
-    if (found === undefined || found.value === shared[name]) continue;
-    const text = `"${name}" is not that of the server, whose client_secret would leave its path`;
-    refuse(found.at, text, 'delete it, or write "client_id" and "client_secret" of your own beside it');
+    if (found !== undefined && found.value !== shared[name]) leave(found.at, name);
   }
+  if (otherCa !== undefined) leave(otherCa, 'ca_file');
   if (tokenUrl !== undefined || issuer !== undefined) return;
   const text = 'the client_secret of the server is not inherited where only the server says to whom it goes';
   refuse(at, text, 'write "issuer" or "token_url" under auth of the server, or "client_secret" here');

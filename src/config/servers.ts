@@ -191,7 +191,9 @@ function resolveHttp(draft: ServerDraft, ground: Ground): HttpServerConfig | und
   const origins = known.map((each) => new URL(each).origin);
   const trusted = [url, ...otherUrls].every((each) => origins.includes(new URL(each).origin)) ? base : undefined;
   const own =
-    said.oauth === undefined ? said.credential : completeOAuthClient(draft.reading, said.oauth, sharedClient(trusted));
+    said.oauth === undefined
+      ? said.credential
+      : completeOAuthClient(draft.reading, said.oauth, sharedClient(trusted, fields));
   if (said.oauth !== undefined && own === undefined) return undefined;
   const credential = own ?? trusted?.credential ?? { type: 'none' };
   const ownFrom = ground.personal ? 'user' : 'shared';
@@ -230,9 +232,13 @@ function resolveHttp(draft: ServerDraft, ground: Ground): HttpServerConfig | und
 }
 
 /** What an OAuth client of a user's may stand on. */
-function sharedClient(base: HttpServerConfig | undefined): SharedClient | undefined {
+function sharedClient(
+  base: HttpServerConfig | undefined,
+  { ca_file: caFile }: ServerDraft['fields'],
+): SharedClient | undefined {
   if (base?.credential.type !== 'oauth') return undefined;
-  return { client: base.credential.client, isBrought: base.lacks.includes(BROUGHT_REFRESH_TOKEN) };
+  const otherCa = caFile === undefined || caFile.value === base.caFile ? undefined : caFile.at;
+  return { client: base.credential.client, isBrought: base.lacks.includes(BROUGHT_REFRESH_TOKEN), otherCa };
 }
 
 /** What does not go together once everything is known; false after a problem was reported. */

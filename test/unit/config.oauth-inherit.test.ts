@@ -100,6 +100,7 @@ for (const { name, shared = PINNED, entry, expected } of [
     entry: `{ auth: { ${REFRESH}, client_id: gate, issuer: "https://thief.example" } }`,
     expected: LEAVES,
   },
+  { name: 'another CA of the server', entry: `{ ca_file: ca.pem, auth: { ${REFRESH} } }`, expected: LEAVES },
   { name: 'another CA', entry: `{ auth: { ${REFRESH}, ca_file: ca.pem } }`, expected: LEAVES },
   { name: 'a private network', entry: `{ auth: { ${REFRESH}, allow_private: true } }`, expected: LEAVES },
   {
