@@ -8,7 +8,7 @@
 import type { Credential, OAuthClient } from '../model.ts';
 import { isScope } from '../text/challenge.ts';
 import type { YamlNode } from '../text/yaml.ts';
-import { decodeMap, type Decoded } from './decode.ts';
+import { decodeMap, isWritten, type Decoded } from './decode.ts';
 import { judgeInherited, type SharedClient } from './oauth-inherit.ts';
 import { isNothing, type Reading } from './reading.ts';
 import { OAUTH_CLIENT } from './schema-oauth-client.ts';
@@ -65,13 +65,14 @@ export function completeOAuthClient(
   const refuse = refusal(reading);
   const client = merge(fields, shared?.client);
   if (shared !== undefined) judgeInherited(said, shared, refuse);
-  if (client.clientId === undefined)
+  const hasSecret = client.clientSecret !== undefined || isWritten(at, 'client_secret');
+  if (client.clientId === undefined && !isWritten(at, 'client_id'))
     refuse(at, '"auth: {type: oauth}" needs the name of a client', 'write "client_id"');
   const { client_auth: clientAuth } = fields;
   const hasErrors = reading.problems.errorCount() > before;
-  if (!hasErrors && client.clientSecret === undefined && client.refreshToken === undefined && !isBrought)
+  if (!hasErrors && !hasSecret && !isWritten(at, 'refresh_token') && !isBrought)
     refuse(at, '"auth: {type: oauth}" has nothing to get a token with', 'write "client_secret" or "refresh_token"');
-  if (clientAuth !== undefined && clientAuth.value !== 'auto' && client.clientSecret === undefined)
+  if (clientAuth !== undefined && clientAuth.value !== 'auto' && !hasSecret)
     refuse(clientAuth.at, '"client_auth" is about a secret, and there is none', 'write "client_secret", or delete it');
   for (const [name, found, text] of [
     ['token_url', fields.token_url, client.tokenUrl],
