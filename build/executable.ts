@@ -5,7 +5,7 @@
  * not parsed. V8 takes a cache only from the same Node, architecture and flags, and otherwise warns at every start; so
  * the blob is made by the Node it is injected into, under an emulator where it is foreign, and each product is run
  * before it counts. V8's flags go in here, since the process cannot set all of them later: small young generation, no
- * Maglev and no helper threads, which together keep memory low under load.
+ * Maglev and no helper threads, which together keep memory low under load, and no notes on functions that hardly run.
  */
 import { chmodSync, copyFileSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -15,7 +15,12 @@ import { runTool } from './run-tool.ts';
 import { commandFor } from './try-executable.ts';
 
 /** Why each: packaging/README.md, "Memory". */
-export const V8_FLAGS = ['--max-semi-space-size=1', '--no-maglev', '--v8-pool-size=0'] as const;
+export const V8_FLAGS = [
+  '--max-semi-space-size=1',
+  '--no-maglev',
+  '--v8-pool-size=0',
+  '--invocation-count-for-feedback-allocation=100',
+] as const;
 
 /** @see nodejs.org, Single executable applications: the sentinel that tells Node that something was injected */
 const FUSE = 'NODE_SEA_FUSE_fce680ab2cc467b6e072b8b5df1996b2';

@@ -192,12 +192,11 @@ goesOn('a Quadlet ends in good order, and stays down while the files have proble
 });
 
 goesOn('pods of kubernetes.yml serve, continue the sessions of each other, and end within their grace', async () => {
-  const users = readFileSync(join(machine.root, 'etc/mcproxy/tokens.yml'), 'utf8').trimEnd().split('\n');
   const manifest = `${SOURCES}/packaging/kubernetes.yml`;
-  replaceIn(manifest, { 'users: {}': users.join('\n    '), 'servers: {}': SERVERS, 'drain: 10s': 'drain: 1s' });
+  replaceIn(manifest, { 'servers: {}': SERVERS, 'drain: 10s': 'drain: 1s' });
   if (!machine.must('cat /sys/fs/cgroup/cgroup.controllers').includes('memory'))
     machine.must(`sed -i '/ resources:/,+2d' ${manifest}`);
-  follow('Kubernetes');
+  token = printedToken(follow('Kubernetes'));
   await isHealthy('mcproxy-pod-mcproxy');
   assert.equal(machine.must('curl -s http://127.0.0.1:3000/readyz'), '{"status":"ready"}');
   const { session } = post(OPENING);
