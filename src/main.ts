@@ -11,6 +11,8 @@ import { run } from './app/cli.ts';
 // V8 guesses from the first requests that the parts of an exchange live long and then makes them in the old
 // generation, where each dead exchange keeps younger ones alive: collections took ten times as long (test/bench).
 setFlagsFromString('--no-allocation-site-pretenuring');
+// Under load V8 lets a small heap grow to four times what lives in it. Twice is 30 MB less, for two percent of processor time.
+setFlagsFromString('--heap-growing-percent=100');
 
 for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
 

@@ -3,12 +3,13 @@
  *
  * Two senses, because neither is enough: events of the directories (prompt: an editor's rename-over, a write in
  * place, Kubernetes' swap of the `..data` link) and a look at the files each `WATCH_POLL_MS` (sure: network file
- * systems and bind mounts send no events, and a directory that is replaced or not there yet has none to send).
+ * systems and bind mounts send no events, and a directory that is replaced or not there yet has none to send). That
+ * look is libuv's, which compares by itself and calls only for a change: an idle process makes no garbage with it.
  * `onChange` is called only when the digest of a file has changed (existence, mode or content), once things are
  * quiet for `RELOAD_DEBOUNCE_MS`. It does not read for others, and it does not keep the process alive.
  */
-import { watch, type FSWatcher, type Stats } from 'node:fs';
-import { lstat, readlink, stat } from 'node:fs/promises';
+import { unwatchFile, watch, watchFile, type FSWatcher, type Stats } from 'node:fs';
+import { lstat, readlink } from 'node:fs/promises';
 import { basename, dirname, resolve } from 'node:path';
 
 import { LINK_COUNT_MAX, RELOAD_DEBOUNCE_MS, WATCH_POLL_MS, WATCH_QUIET_MS_MAX } from '../limits.ts';
@@ -35,14 +36,15 @@ export class FileWatch {
   #files: readonly string[];
   /** Per file: the digest that was last reported. */
   readonly #digests: Map<string, string>;
-  /** Per file: what `stat` says, to tell cheaply whether to read. */
-  readonly #stamps = new Map<string, string>(); // Bounded by FILE_COUNT_MAX and SECRET_FILE_COUNT_MAX.
+  /** Files whose `stat` is compared. */
+  #polled: readonly string[] = []; // Bounded by FILE_COUNT_MAX and SECRET_FILE_COUNT_MAX.
   #watchers: FSWatcher[] = [];
-  #pollTimer: NodeJS.Timeout | undefined;
+  #againTimer: NodeJS.Timeout | undefined;
   #quietTimer: NodeJS.Timeout | undefined;
   /** When the first event of the present unrest came, on the monotonic clock. */
   #unrestSinceMs: number | undefined;
   #eventsFailed = false;
+  readonly #onStat = (): void => this.#onEvent();
   /** One look at a time, so that a slow disk does not pile them up. */
   #looking: Promise<void> = Promise.resolve();
   #closed = false;
@@ -52,43 +54,37 @@ export class FileWatch {
     this.#files = options.files;
     this.#digests = new Map(options.known);
     void this.#look();
-    this.#poll();
+    this.#poll(options.files);
   }
 
   /** Watches these files from now on, and resolves when it does. What is known of those watched before stays known. */
   update(files: readonly string[]): Promise<void> {
     this.#files = files;
     for (const path of this.#digests.keys()) if (!files.includes(path)) this.#digests.delete(path);
-    for (const path of this.#stamps.keys()) if (!files.includes(path)) this.#stamps.delete(path);
+    this.#poll(files);
     return this.#look();
   }
 
   close(): void {
     this.#closed = true;
-    clearTimeout(this.#pollTimer);
+    this.#poll([]);
+    clearTimeout(this.#againTimer);
     clearTimeout(this.#quietTimer);
     this.#dropWatchers();
   }
 
-  #poll(): void {
-    this.#pollTimer = setTimeout(() => {
-      void this.#anyStampChanged().then((changed) => {
-        if (this.#closed) return;
-        if (changed) this.#onEvent();
-        this.#poll();
-      });
-    }, WATCH_POLL_MS).unref();
+  #poll(files: readonly string[]): void {
+    for (const path of this.#polled) if (!files.includes(path)) unwatchFile(path, this.#onStat);
+    const added = files.filter((path) => !this.#polled.includes(path));
+    for (const path of added) watchFile(path, { persistent: false, interval: WATCH_POLL_MS }, this.#onStat);
+    this.#polled = files;
+    // A change before the first `stat` is in it already.
+    if (added.length > 0) this.#lookAgain();
   }
 
-  async #anyStampChanged(): Promise<boolean> {
-    let changed = false;
-    for (const path of this.#files) {
-      const stamp = await stampOf(path);
-      if (this.#stamps.get(path) === stamp) continue;
-      this.#stamps.set(path, stamp);
-      changed = true;
-    }
-    return changed;
+  #lookAgain(): void {
+    clearTimeout(this.#againTimer);
+    this.#againTimer = setTimeout(() => this.#onEvent(), WATCH_POLL_MS).unref();
   }
 
   /** Something moved: looks once it is quiet, or once it has been restless for long enough. */
@@ -121,7 +117,7 @@ export class FileWatch {
       const file = await (this.#options.read ?? readOperatorFile)(path);
       const { digest } = file;
       // Nothing but another look would show that it can be read again.
-      if (file.state === 'unusable' && file.passing) this.#stamps.set(path, UNSURE);
+      if (file.state === 'unusable' && file.passing && !this.#closed) this.#lookAgain();
       const before = this.#digests.get(path);
       this.#digests.set(path, digest);
       if (before !== undefined && before !== digest) changed = true;
@@ -162,19 +158,6 @@ export class FileWatch {
   #dropWatchers(): void {
     for (const watcher of this.#watchers) watcher.close();
     this.#watchers = [];
-  }
-}
-
-/** No stamp is like it, so that the next look at the stamps finds a change. */
-const UNSURE = '?';
-
-/** Changes whenever the file does: inode, both times in nanoseconds, size and mode; follows links. */
-async function stampOf(path: string): Promise<string> {
-  try {
-    const entry = await stat(path, { bigint: true });
-    return [entry.dev, entry.ino, entry.mtimeNs, entry.ctimeNs, entry.size, entry.mode].join(' ');
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code ?? 'unknown';
   }
 }
 
