@@ -88,7 +88,12 @@ async function openSession(port: number): Promise<string> {
 /** The tools that `/mcp` lists now. */
 export async function listTools(port: number, sessionId: string): Promise<readonly { readonly name: string }[]> {
   const { text } = await post(port, { jsonrpc: '2.0', id: 'list', method: 'tools/list' }, sessionId);
-  return (JSON.parse(text) as { result: { tools: { name: string }[] } }).result.tools;
+  return (JSON.parse(answerIn(text)) as { result: { tools: { name: string }[] } }).result.tools;
+}
+
+/** A slow answer comes as an event stream, whose last event it is. */
+function answerIn(text: string): string {
+  return text.startsWith('{') ? text : (/^data: (\{.*)$/gm.exec(text)?.[1] ?? '');
 }
 
 /** Resolves when that many tools are listed, however often it has to ask. */
