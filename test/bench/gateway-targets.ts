@@ -36,7 +36,13 @@ export async function startGateway(server: string, options: McproxyOptions): Pro
   const url = `http://127.0.0.1:${remote.port}/mcp`;
   const servers = { ...Object.fromEntries(commands), remote: { url, token: UPSTREAM_TOKEN } };
   const mcproxy = await startMcproxy(options, servers);
-  await waitForTools(mcproxy.via.port, COMMAND_COUNT + 1);
+  try {
+    await waitForTools(mcproxy.via.port, COMMAND_COUNT + 1);
+  } catch (error) {
+    await mcproxy.stop();
+    await remote.stop();
+    throw error;
+  }
   return { remote, mcproxy };
 }
 
