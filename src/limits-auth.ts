@@ -88,6 +88,8 @@ export const OAUTH_TOKEN_BYTES_MAX = 16 * KIB;
 export const OAUTH_TOKEN_MS_DEFAULT = 60 * MINUTE;
 /** A shorter life is not believed: the server says when it is over, and the authorization server is not asked all the time. */
 export const OAUTH_TOKEN_MS_MIN = 5 * SECOND;
+/** Nor a longer one: some say "for ever" with a number that is no time any more, which `status` could not print. */
+export const OAUTH_TOKEN_MS_MAX = 365 * 24 * 60 * MINUTE;
 /** An access token is replaced so long before its end, or after 80 % of its life when that is later. */
 export const OAUTH_RENEW_MS_BEFORE = 1 * MINUTE;
 /** When a server refuses a new access token too, another one is got after this at the earliest. */

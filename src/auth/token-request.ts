@@ -6,7 +6,7 @@
  * a message but the error code, which is from a fixed alphabet; a token has to be something that a header field carries.
  */
 import { ProxyError } from '../errors.ts';
-import { OAUTH_TOKEN_BYTES_MAX, OAUTH_TOKEN_MS_DEFAULT, OAUTH_TOKEN_MS_MIN } from '../limits.ts';
+import { OAUTH_TOKEN_BYTES_MAX, OAUTH_TOKEN_MS_DEFAULT, OAUTH_TOKEN_MS_MAX, OAUTH_TOKEN_MS_MIN } from '../limits.ts';
 import { isObject } from '../mcp/jsonrpc.ts';
 import type { OAuthClient } from '../model.ts';
 import { clientBasic } from './client-basic.ts';
@@ -87,8 +87,12 @@ function readAnswer(url: string, body: Readonly<Record<string, unknown>>): Token
   if (type !== undefined && !(typeof type === 'string' && type.toLowerCase() === 'bearer'))
     throw unusable(url, 'it gives access tokens that are no bearer tokens');
   const seconds = expiresIn === undefined || expiresIn === null ? Number.NaN : Number(expiresIn);
-  const lifeMs = Number.isFinite(seconds) ? Math.max(seconds * 1_000, OAUTH_TOKEN_MS_MIN) : OAUTH_TOKEN_MS_DEFAULT;
+  const lifeMs = Number.isFinite(seconds) ? clamp(seconds * 1_000) : OAUTH_TOKEN_MS_DEFAULT;
   return { accessToken, lifeMs, refreshToken: isToken(refreshToken) ? refreshToken : undefined };
+}
+
+function clamp(lifeMs: number): number {
+  return Math.min(Math.max(lifeMs, OAUTH_TOKEN_MS_MIN), OAUTH_TOKEN_MS_MAX);
 }
 
 function isToken(value: unknown): value is string {

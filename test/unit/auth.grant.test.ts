@@ -113,6 +113,16 @@ for (const { life, renewAfter } of [
   );
 }
 
+verifies('oauth-out.renewed', 'a life without end is told as a time, and kept', async () => {
+  for (const life of [Number.MAX_SAFE_INTEGER, 1e306]) {
+    const world = makeWorld();
+    world.life = life;
+    await world.sent();
+    assert.match(world.grant.state().good_until ?? '', /^\d{4}-/);
+    assert.ok(Number.isFinite(world.kept?.expiresMs));
+  }
+});
+
 verifies('oauth-out.renewed', 'a token that has ended is waited for', async () => {
   const world = makeWorld();
   await world.sent();
