@@ -9,6 +9,7 @@
 import type { IncomingMessage } from 'node:http';
 import { isIP } from 'node:net';
 
+import { isLoopbackHost } from '../config/loopback.ts';
 import { ProxyError } from '../errors.ts';
 import { HEADER_COUNT_MAX, TARGET_BYTES_MAX } from '../limits.ts';
 import { accepts, parseMediaType } from '../text/headers.ts';
@@ -51,7 +52,6 @@ const SINGLE = new Set([
   'proxy-authorization',
 ]);
 const LOOPBACK_NAME = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\]|\[::ffff:127(?:\.\d{1,3}){3}\])$/;
-const LOOPBACK_LISTEN = /^(?:localhost|127(?:\.\d{1,3}){3}|::1)$/;
 const PLAIN_PATH = /^(?:\/[A-Za-z0-9._~!$&'()*+,;=:@-]+)*\/?$/;
 /** Health probes, and what OAuth discovery asks for, come to the root whatever the prefix. */
 const AT_ROOT = /^\/(?:\.well-known\/.+|healthz|readyz|health|register|authorize|token)$/;
@@ -113,7 +113,7 @@ function checkHost(host: string | undefined, policy: GuardPolicy): void {
   if (name === hostName((policy.publicOrigin ?? '').replace(/^https?:\/\//, ''))) return;
   if (policy.allowedHosts.length > 0) {
     if (policy.allowedHosts.includes(name) || policy.allowedHosts.includes('*')) return;
-  } else if (!LOOPBACK_LISTEN.test(policy.listenHost)) {
+  } else if (!isLoopbackHost(policy.listenHost)) {
     // Reachable from elsewhere by names that we cannot know. The token protects; without one, only an address does.
     if (policy.authenticated || isIP(name.replace(/^\[|\]$/g, '')) !== 0) return;
   }

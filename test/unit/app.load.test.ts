@@ -184,6 +184,7 @@ const openings: readonly { name: string; env: Record<string, string>; listen?: s
   { name: 'by MCPROXY_LISTEN', env: { MCPROXY_LISTEN: '0.0.0.0:8080' }, auth: 'tokens' },
   { name: 'by --listen', env: {}, listen: '0.0.0.0', auth: 'tokens' },
   { name: 'by a name that begins like localhost', env: { MCP_HOST: 'localhost.example.com' }, auth: 'tokens' },
+  { name: 'by a name that begins like an address', env: { MCP_HOST: '127.example.com' }, auth: 'tokens' },
   { name: 'on loopback with a key', env: { MCP_API_KEYS: 'sk-1234567890abcdef:letta' }, auth: 'tokens' },
   { name: 'where that is asked for', env: { MCP_HOST: '0.0.0.0', MCP_DISABLE_AUTH: 'true' }, auth: 'none' },
 ];
