@@ -13,6 +13,7 @@ import { basename, dirname, isAbsolute, join, resolve } from 'node:path';
 import { parseConfig } from '../config/parse.ts';
 import { singleUpstreamText } from '../config/single-upstream.ts';
 import type { Config, Problem } from '../model.ts';
+import { inheritedSocket } from './inherited-socket.ts';
 import { readOperatorFile, sha256, type OperatorFile } from './operator-file.ts';
 import { createSecretReader } from './secret-file.ts';
 
@@ -107,7 +108,8 @@ export async function loadConfig(options: LoadOptions): Promise<LoadedConfig> {
     sha256,
     overrides: options.overrides,
     piped: options.piped === true,
-    single: isSingle,
+    // Where a socket that was passed listens is not known: it may be the whole network.
+    single: isSingle && inheritedSocket(options.env, process.pid) === undefined,
   });
   for (const [path, digest] of secrets.digests) if (digest !== undefined) digests.set(path, digest);
   problems.push(...parsed.problems.map((problem) => (problem.file === SINGLE ? withoutPlace(problem) : problem)));

@@ -185,6 +185,11 @@ const openings: readonly { name: string; env: Record<string, string>; listen?: s
   { name: 'by --listen', env: {}, listen: '0.0.0.0', auth: 'tokens' },
   { name: 'by a name that begins like localhost', env: { MCP_HOST: 'localhost.example.com' }, auth: 'tokens' },
   { name: 'by a name that begins like an address', env: { MCP_HOST: '127.example.com' }, auth: 'tokens' },
+  {
+    name: 'on a socket that was passed, wherever that listens',
+    env: { LISTEN_FDS: '1', LISTEN_PID: String(process.pid) },
+    auth: 'tokens',
+  },
   { name: 'on loopback with a key', env: { MCP_API_KEYS: 'sk-1234567890abcdef:letta' }, auth: 'tokens' },
   { name: 'where that is asked for', env: { MCP_HOST: '0.0.0.0', MCP_DISABLE_AUTH: 'true' }, auth: 'none' },
 ];
