@@ -10,7 +10,7 @@ import { createGrants } from '../auth/grants.ts';
 import { OAUTH_CLOSE_MS_MAX } from '../limits.ts';
 import type { Diag } from '../log/diag.ts';
 import { holdPassingSecrets, type PassingSecrets } from '../log/passing-secrets.ts';
-import type { Clock, Config, HttpServerConfig, OutgoingCredential, TokenState } from '../model.ts';
+import type { Clock, Config, HttpServerConfig, OutgoingCredential, ServerConfig, TokenState } from '../model.ts';
 import { askChallenge } from '../upstream/challenge.ts';
 import { requestControl } from '../upstream/control.ts';
 import type { UpstreamPool } from '../upstream/pool.ts';
@@ -60,7 +60,7 @@ export function openCredentials(options: CredentialsOptions): Credentials {
     storeOf: (name) => files.storeOf(name),
     hide: (text) => passingSecrets.hide(text),
     redact: (text) => diag.redact(text),
-    labelOf: (server) => labelOf(server, current),
+    labelOf: (servers) => labelOf(servers, current),
     onDiag,
   });
   let isWarned = false;
@@ -85,12 +85,15 @@ export function openCredentials(options: CredentialsOptions): Credentials {
   };
 }
 
-/** Who it is about: one user, where the credential is theirs alone. */
-function labelOf(server: HttpServerConfig, config: Config | undefined): string {
-  if (server.credentialFrom !== 'user') return `server ${server.name}`;
-  const owners = config?.principals.filter(({ servers }) => servers.get(server.name) === server) ?? [];
-  const [only] = owners;
-  return only === undefined || owners.length > 1 ? `server ${server.name}` : `server ${server.name} of user ${only.id}`;
+/** Who it is about: one user, where nobody else has the client, for others are told of its failures too. */
+function labelOf(servers: readonly HttpServerConfig[], config: Config | undefined): string {
+  const name = servers[0]?.name ?? '';
+  const label = `server ${name}`;
+  if (servers.some(({ credentialFrom }) => credentialFrom !== 'user')) return label;
+  // Bounded by configuration.
+  const own: ReadonlySet<ServerConfig | undefined> = new Set(servers);
+  const [only, ...others] = config?.principals.filter((principal) => own.has(principal.servers.get(name))) ?? [];
+  return only === undefined || others.length > 0 ? label : `${label} of user ${only.id}`;
 }
 
 function hasRefreshToken(config: Config): boolean {

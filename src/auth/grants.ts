@@ -11,7 +11,8 @@ import type { IssuerCa } from './issuer-metadata.ts';
 import { createGrant, type Grant, type GrantOptions, type TokenStore } from './grant.ts';
 
 export interface GrantsOptions extends Pick<GrantOptions, 'clock' | 'ask' | 'hide' | 'redact' | 'onDiag'> {
-  labelOf(server: HttpServerConfig): string;
+  /** @param servers all that have this client, whoever uses it; at least one */
+  labelOf(servers: readonly HttpServerConfig[]): string;
   /** @param name of hexadecimal digits, which says nothing of what is kept under it */
   storeOf(name: string): TokenStore;
   challenge(server: HttpServerConfig): Promise<string | undefined>;
@@ -36,8 +37,8 @@ export function createGrants(options: GrantsOptions): Grants {
   const found = new WeakMap<HttpServerConfig, Grant>();
   /** Of the servers in force. Bounded by configuration. */
   let digests: ReadonlyMap<HttpServerConfig, string> = new Map();
-  /** As it is in force, by its digest: what is no part of that may have changed. Bounded by configuration. */
-  let servers: ReadonlyMap<string, HttpServerConfig> = new Map();
+  /** As they are in force, by their digest: what is no part of that may have changed. Bounded by configuration. */
+  let servers: ReadonlyMap<string, readonly HttpServerConfig[]> = new Map();
   let leaving: Grant[] = [];
 
   const find = (server: HttpServerConfig, client: OAuthClient): Grant => {
@@ -51,9 +52,13 @@ export function createGrants(options: GrantsOptions): Grants {
   };
   const open = (server: HttpServerConfig, client: OAuthClient, digest: string): Grant => {
     const { clock, hide, redact, onDiag } = options;
-    const now = (): HttpServerConfig => servers.get(digest) ?? server;
+    const all = (): readonly HttpServerConfig[] => servers.get(digest) ?? [server];
+    const now = (): HttpServerConfig => all()[0] ?? server;
     return createGrant({
-      label: options.labelOf(server),
+      // Who has it besides may have changed.
+      get label() {
+        return options.labelOf(all());
+      },
       client,
       serverUrl: server.url,
       digest,
@@ -92,13 +97,13 @@ export function createGrants(options: GrantsOptions): Grants {
 }
 
 interface Clients {
-  readonly servers: ReadonlyMap<string, HttpServerConfig>;
+  readonly servers: ReadonlyMap<string, readonly HttpServerConfig[]>;
   readonly digests: ReadonlyMap<HttpServerConfig, string>;
   readonly names: ReadonlySet<string>;
 }
 
 function listClients(wanted: Iterable<HttpServerConfig>): Clients {
-  const servers = new Map<string, HttpServerConfig>(); // Bounded by configuration.
+  const servers = new Map<string, HttpServerConfig[]>(); // Bounded by configuration.
   const digests = new Map<HttpServerConfig, string>(); // Bounded by configuration.
   const names = new Set<string>(); // Bounded by configuration.
   for (const server of wanted) {
@@ -106,7 +111,9 @@ function listClients(wanted: Iterable<HttpServerConfig>): Clients {
     // Without what each user brings it is what theirs stand on, and gets no token.
     if (credential.type !== 'oauth' || server.lacks.length > 0) continue;
     const digest = digestOf(server, credential.client);
-    servers.set(digest, server);
+    const same = servers.get(digest);
+    if (same === undefined) servers.set(digest, [server]);
+    else same.push(server);
     digests.set(server, digest);
     names.add(nameOf(server, credential.client));
   }

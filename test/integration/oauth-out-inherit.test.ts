@@ -85,3 +85,26 @@ verifies(
     assert.equal(thief.asked.length, 0);
   },
 );
+
+verifies(
+  'oauth-out.inherit',
+  'who has the very client of all is not named to others, in whatever order they come',
+  async (t) => {
+    const server = await startGuarded(t, { issuer });
+    const wrong = entryOf(server, `, issuer: "${issuer.issuer}"`, 'alice').replace(
+      SECRET_OF_CLIENT,
+      'wrong-secret-0123456',
+    );
+    const app = await startApp(t, {
+      files: {
+        'mcproxy.yml': settingsFile({ up: wrong }),
+        'tokens.yml': usersFile({ zoe: '{ up: { auth: { type: oauth } } }', ann: '"*"' }),
+      },
+    });
+    for (const user of ['zoe', 'ann']) {
+      // oxlint-disable-next-line no-await-in-loop -- one after the other
+      const answer = await who(app, '/up/mcp', { user });
+      assert.match(answer.text(), /no access token for server up: /);
+    }
+  },
+);
