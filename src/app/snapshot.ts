@@ -89,10 +89,13 @@ function isPublicOf({ issuer }: Issuing, path: string): boolean {
 }
 
 /** Every HTTP server as somebody sees it, shared or a user's own. */
-export function* httpServers(config: Config): Generator<HttpServerConfig> {
-  for (const server of config.servers.values()) if (server.kind === 'http') yield server;
+export function httpServers(config: Config): ReadonlySet<HttpServerConfig> {
   const own = [...config.principals.map(({ servers }) => servers), ...rolesOf(config).map((role) => role.own)];
-  for (const servers of own) for (const server of servers.values()) if (server.kind === 'http') yield server;
+  // Most users have the very map of all.
+  const maps = new Set([config.servers, ...own]);
+  const found = new Set<HttpServerConfig>(); // Bounded by configuration.
+  for (const servers of maps) for (const server of servers.values()) if (server.kind === 'http') found.add(server);
+  return found;
 }
 
 function rolesOf({ oauth }: Config): RoleConfig[] {
