@@ -220,7 +220,7 @@ class RunningApp implements App {
     let log: LineWriter | undefined;
     let door: Door | undefined;
     try {
-      await prepareServers(this.#pool, config, httpServers(before));
+      await prepareServers(this.#pool, config);
       if (config.log.file !== before.log.file) log = openAccessLog(config.log, this.#options);
       const moved = config.listen.host !== before.listen.host || config.listen.port !== before.listen.port;
       // A port that is in use is no reason to wait: everything else, a revoked token for one, would wait with it.
@@ -229,7 +229,7 @@ class RunningApp implements App {
     } catch (error) {
       if (door !== undefined) void this.#leave(door);
       await log?.close();
-      await this.#pool.prepare(httpServers(before));
+      this.#pool.retain(httpServers(before));
       throw error;
     }
 
@@ -250,7 +250,7 @@ class RunningApp implements App {
     }
     this.#revocations.apply(before);
     await this.#reloadMessages(config);
-    await this.#pool.prepare(httpServers(config));
+    this.#pool.retain(httpServers(config));
   }
 
   /** The new configuration is in force already: a failure here is a bug to report, not a reason to say otherwise. */

@@ -5,19 +5,15 @@
  * is one of the configuration and names no secret. Letting go of what is not used any more is the caller's.
  */
 import { ProxyError } from '../errors.ts';
-import type { Config, HttpServerConfig } from '../model.ts';
+import type { Config } from '../model.ts';
 import { readCaFile } from '../upstream/ca-file.ts';
 import type { UpstreamPool } from '../upstream/pool.ts';
 import { httpServers } from './snapshot.ts';
 
-/** @param kept servers of before, which go on meanwhile. @throws {ProxyError} CONFIG_INVALID when a file cannot be read */
-export async function prepareServers(
-  pool: UpstreamPool,
-  config: Config,
-  kept: Iterable<HttpServerConfig> = [],
-): Promise<void> {
+/** @throws {ProxyError} CONFIG_INVALID when a file cannot be read */
+export async function prepareServers(pool: UpstreamPool, config: Config): Promise<void> {
   try {
-    await pool.prepare([...kept, ...httpServers(config)]);
+    await pool.prepare(httpServers(config));
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new ProxyError('CONFIG_INVALID', `a server cannot be made ready: ${reason}`, { cause });

@@ -26,11 +26,13 @@ export interface HttpUpstream {
 
 export interface UpstreamPool {
   /**
-   * Makes every upstream of these servers ready, and lets go of those that are in none of them.
+   * Makes every upstream of these servers ready, besides those that are.
    *
    * @throws {ProxyError} CONFIG_INVALID when the file of `ca_file` cannot be used
    */
   prepare(servers: Iterable<HttpServerConfig>): Promise<void>;
+  /** Lets go of those that are in none of these servers. */
+  retain(servers: Iterable<HttpServerConfig>): void;
   /**
    * @param url one of the server's addresses; the first unless told
    * @throws {ProxyError} INTERNAL for a server that was not prepared
@@ -51,19 +53,25 @@ export function createUpstreamPool(): UpstreamPool {
   const pooled = new Map<string, Pooled>();
   return {
     async prepare(servers) {
-      // Bounded by configuration.
-      const wanted = new Set<string>();
+      const done = new Set<string>(); // Bounded by configuration.
       for (const server of servers) {
         const { name, caFile } = server;
-        const ca = caFile === undefined ? undefined : readCaFile(caFile, `ca_file of server ${name}`);
         for (const url of [server.url, ...server.otherUrls]) {
           const key = poolKey(server, url);
-          wanted.add(key);
+          // Many users may have the server, each with a credential of their own.
+          if (done.has(key)) continue;
+          done.add(key);
+          const ca = caFile === undefined ? undefined : readCaFile(caFile, `ca_file of server ${name}`);
           const known = pooled.get(key);
           if (known === undefined) pooled.set(key, await open(url, ca));
           else if (known.secure && ca !== undefined && known.ca?.equals(ca) === false) await renew(known, ca);
         }
       }
+    },
+    retain(servers) {
+      const wanted = new Set<string>(); // Bounded by configuration.
+      for (const server of servers)
+        for (const url of [server.url, ...server.otherUrls]) wanted.add(poolKey(server, url));
       for (const [key, upstream] of pooled) {
         if (wanted.has(key)) continue;
         pooled.delete(key);

@@ -6,7 +6,7 @@
  */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
+import { readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { after, test } from 'node:test';
@@ -114,4 +114,20 @@ verifies('gateway.servers.ca-reload', 'a reload trusts what ca_file holds then',
   writeFiles(dir, { 'ca.pem': other });
   assert.equal((await runCommand(['reload', '--config', changing.app.dir])).code, 0);
   assert.equal((await changing.call('up', 'tools/call')).answer.status, 502, 'a connection that is open is not used');
+});
+
+verifies('gateway.servers.ca-reload', 'a ca_file that is gone with what named it stops no reload', async (t) => {
+  const dir = makeTempDir(t);
+  writeFiles(dir, { 'ca.pem': readFileSync(CA, 'utf8') });
+  const url = `https://127.0.0.1:${port}/mcp`;
+  const proxiedHere = await startProxied(t, {
+    servers: { up: `{ url: "${url}", ca_file: "${dir}/ca.pem" }`, other: `{ url: "${url}", ca_file: "${CA}" }` },
+  });
+  rmSync(`${dir}/ca.pem`);
+  writeFiles(proxiedHere.app.dir, {
+    'tokens.yml': `users:\n  alice: { token: ${digestOf(TOKEN)}, servers: { other: { url: "${url}", ca_file: "${CA}" } } }\n`,
+  });
+  const { code, stderr } = await runCommand(['reload', '--config', proxiedHere.app.dir], { dir: proxiedHere.app.dir });
+  assert.equal(code, 0, stderr);
+  assert.equal((await proxiedHere.call('other', 'tools/list')).answer.text(), RESULT);
 });
