@@ -18,6 +18,8 @@ export interface GrantScopes {
   /** Notes what the server wants. @returns all to ask for besides the others; undefined: nobody is to ask */
   want(lacked: readonly string[], redact: (text: string) => string): readonly string[] | undefined;
   got(more: readonly string[]): void;
+  /** From now on only the others are asked for, until the server wants more again. */
+  drop(): void;
   /** @returns whether it is the first time after a success */
   refused(reason: string): boolean;
   state(): MissingScopes | null;
@@ -53,6 +55,9 @@ export function createGrantScopes(
       missing = undefined;
       reason = null;
       pauses.answered();
+    },
+    drop() {
+      more = [];
     },
     refused(why) {
       reason = why;

@@ -215,12 +215,12 @@ class TokenGrant implements Grant {
     this.#kept = (await store.read()) ?? this.#kept;
     if (this.#adopt()) return;
     const endpoint = await this.#findEndpoint();
-    if (client.refreshToken === undefined) return this.#keep(await this.#request(endpoint, undefined), endpoint);
+    if (client.refreshToken === undefined) return this.#keep(await this.#requestByClient(endpoint), endpoint);
     const first = this.#kept?.refreshToken ?? client.refreshToken.reveal();
     try {
       return await this.#keep(await this.#request(endpoint, first), endpoint, first);
     } catch (error) {
-      if (!(error instanceof ProxyError) || error.data?.['oauth_error'] !== 'invalid_grant') throw error;
+      if (!isRefusal(error, 'invalid_grant')) throw error;
       // Another process may have used it a moment ago; or what was kept is older than what is configured.
       this.#kept = (await store.read()) ?? this.#kept;
       if (this.#adopt()) return;
@@ -256,6 +256,17 @@ class TokenGrant implements Grant {
     });
     this.#endpoint = { found, untilMs: clock.monotonicMs() + OAUTH_METADATA_MS_MAX };
     return found;
+  }
+
+  async #requestByClient(endpoint: TokenEndpoint): Promise<TokenAnswer> {
+    try {
+      return await this.#request(endpoint, undefined);
+    } catch (error) {
+      // What only the server wanted nobody could delete, and may be given no more.
+      if (this.#scopes.more.length === 0 || !isRefusal(error, 'invalid_scope')) throw error;
+      this.#scopes.drop();
+      return this.#request(endpoint, undefined);
+    }
   }
 
   async #request(
@@ -296,6 +307,10 @@ class TokenGrant implements Grant {
     for (const unhide of old) unhide();
     this.#unhide = [now, [accessToken, ...(refreshToken === undefined ? [] : [refreshToken])].map(hide)];
   }
+}
+
+function isRefusal(error: unknown, code: string): boolean {
+  return error instanceof ProxyError && error.data?.['oauth_error'] === code;
 }
 
 function tooLate(label: string): ProxyError {
