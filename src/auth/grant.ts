@@ -170,9 +170,12 @@ class TokenGrant implements Grant {
     const work = this.#getMore(more).finally(() => {
       this.#running = undefined;
     });
-    const bounded = withinTime(work, OAUTH_WAIT_MS_MAX, () => tooLate(this.#options.label)).catch(() => undefined);
-    this.#running = { work, bounded };
-    return bounded;
+    const bounded = withinTime(work, OAUTH_WAIT_MS_MAX, () => tooLate(this.#options.label));
+    // Whoever has no token needs one also when no better one was got.
+    const prepared = bounded.then(() => this.prepare());
+    prepared.catch(() => undefined); // maybe nobody waits for one
+    this.#running = { work, bounded: prepared };
+    return bounded.catch(() => undefined);
   }
 
   /** Never rejects: the token in use stays when there is no better one. */

@@ -92,6 +92,20 @@ verifies(
   },
 );
 
+verifies('oauth-out.step-up', 'a token that is refused meanwhile is replaced when no better one was got', async () => {
+  const world = makeWorld();
+  await world.sent();
+  const sent = world.grant.fields();
+  let refuse: (() => void) | undefined;
+  world.refused = { scope: 'a', after: new Promise<void>((resolve) => (refuse = resolve)) };
+  const steppedUp = world.grant.rejected(sent, REFUSED('a'));
+  assert.equal(world.grant.rejected(sent, { status: 401, challenge: undefined }), true);
+  const next = world.sent();
+  refuse?.();
+  await steppedUp;
+  assert.equal(await next, 'Bearer access-3');
+});
+
 for (const { name, client } of [
   { name: 'a refresh token', client: { refreshToken: makeSecret('refresh-0') } },
   { name: 'a limit', client: { scopes: ['a'] } },
