@@ -155,7 +155,7 @@ function toServer(original: string, entry: unknown): ForeignServer | undefined {
   const tokenVariable = entry['bearer_token_env_var'];
   const fields: Record<string, Plain> = {
     ...textField('command', entry['command']),
-    ...(Array.isArray(args) ? { args: args.map(String) } : {}),
+    ...(Array.isArray(args) ? { args: args.map(asText) } : {}),
     ...mergedPairs('env', entry['env'], namesAsVariables(entry['env_vars'])),
     ...textField('cwd', entry['cwd']),
     ...textField('url', url),
@@ -166,7 +166,8 @@ function toServer(original: string, entry: unknown): ForeignServer | undefined {
     ...(entry['disabled'] === true || entry['enabled'] === false ? { enabled: false } : {}),
     ...toolsField(entry),
   };
-  const known = new Set([...Object.keys(fields), ...SILENT, ...CODEX, ...SHOWN.allow, ...SHOWN.deny]);
+  const lists = [...SHOWN.allow, ...SHOWN.deny].filter((list) => Array.isArray(entry[list]));
+  const known = new Set([...Object.keys(fields), ...SILENT, ...CODEX, ...lists]);
   const isEmpty = (value: unknown): boolean => isRecord(value) && Object.keys(value).length === 0;
   const leftOut = Object.keys(entry).filter((key) => !known.has(key) && !isEmpty(entry[key]));
   return { name, original, fields, leftOut };
@@ -175,9 +176,14 @@ function toServer(original: string, entry: unknown): ForeignServer | undefined {
 function toolsField(entry: Readonly<Record<string, unknown>>): Record<string, Record<string, string[]>> {
   const lists = Object.entries(SHOWN).flatMap(([name, fields]): [string, string[]][] => {
     const said = fields.flatMap((field) => (Array.isArray(entry[field]) ? [entry[field] as unknown[]] : []));
-    return said.length === 0 ? [] : [[name, said.flat().map(String)]];
+    return said.length === 0 ? [] : [[name, said.flat().map(asText)]];
   });
   return lists.length === 0 ? {} : { tools: toRecord(lists) };
+}
+
+/** `String` would call what an object says. */
+function asText(value: unknown): string {
+  return typeof value === 'string' ? value : JSON.stringify(value);
 }
 
 function textField(name: string, value: unknown): Record<string, string> {

@@ -116,6 +116,21 @@ for (const [client, lists] of [
   });
 }
 
+test('what is no list of tools is named, and an object among texts is a text', () => {
+  const odd = { toString: 1, valueOf: 1 };
+  const entry = { command: 'x', args: [odd, 2], includeTools: [odd], excludeTools: 'all' };
+  const servers = readForeignServers(JSON.stringify({ mcpServers: { a: entry } }));
+  const text = JSON.stringify(odd);
+  assert.deepEqual(servers, [
+    {
+      name: 'a',
+      original: 'a',
+      fields: { command: 'x', args: [text, '2'], tools: { allow: [text] } },
+      leftOut: ['excludeTools'],
+    },
+  ]);
+});
+
 test('names of tools are never secrets', () => {
   const limited = { name: 'a', fields: { command: 'x', tools: { allow: ['get_token', 'sk-1234567890'] } } };
   assert.deepEqual(findPlainSecrets(limited), []);
