@@ -89,10 +89,13 @@ export function openCredentials(options: CredentialsOptions): Credentials {
 function labelOf(servers: readonly HttpServerConfig[], config: Config | undefined): string {
   const name = servers[0]?.name ?? '';
   const label = `server ${name}`;
-  if (servers.some(({ credentialFrom }) => credentialFrom !== 'user')) return label;
   // Bounded by configuration.
-  const own: ReadonlySet<ServerConfig | undefined> = new Set(servers);
-  const [only, ...others] = config?.principals.filter((principal) => own.has(principal.servers.get(name))) ?? [];
+  const all: ReadonlySet<ServerConfig | undefined> = new Set(servers);
+  const has = (those: ReadonlyMap<string, ServerConfig>): boolean => all.has(those.get(name));
+  const claims = [...(config?.oauth?.claims.roles.values() ?? [])];
+  // Who has it by a claim is in no file.
+  if (config === undefined || has(config.servers) || claims.some(({ own }) => has(own))) return label;
+  const [only, ...others] = config.principals.filter((principal) => has(principal.servers));
   return only === undefined || others.length > 0 ? label : `${label} of user ${only.id}`;
 }
 
