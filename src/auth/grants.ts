@@ -8,7 +8,7 @@
 import { createHash } from 'node:crypto';
 import type { HttpServerConfig, OAuthClient, OutgoingCredential, TokenState } from '../model.ts';
 import type { IssuerCa } from './issuer-metadata.ts';
-import { createGrant, type Grant, type GrantOptions, type TokenStore } from './grant.ts';
+import { createGrant, type Grant, type GrantOptions, type KeptTokens, type TokenStore } from './grant.ts';
 
 export interface GrantsOptions extends Pick<GrantOptions, 'clock' | 'ask' | 'hide' | 'redact' | 'onDiag'> {
   /** @param servers all that have this client, whoever uses it; at least one */
@@ -33,28 +33,30 @@ const NAMES = ['authorization'] as const;
 
 export function createGrants(options: GrantsOptions): Grants {
   // Bounded by configuration: one for each client in it, and those of the one before it.
-  const grants = new Map<string, Grant>();
+  const grants = new Map<string, Named>();
   const found = new WeakMap<HttpServerConfig, Grant>();
   /** Of the servers in force. Bounded by configuration. */
   let digests: ReadonlyMap<HttpServerConfig, string> = new Map();
   /** As they are in force, by their digest: what is no part of that may have changed. Bounded by configuration. */
   let servers: ReadonlyMap<string, readonly HttpServerConfig[]> = new Map();
   let leaving: Grant[] = [];
+  const stores = createStores(options);
 
   const find = (server: HttpServerConfig, client: OAuthClient): Grant => {
     const known = found.get(server);
     if (known !== undefined) return known;
     const digest = digestOf(server, client);
-    const grant = grants.get(digest) ?? open(server, client, digest);
-    grants.set(digest, grant);
-    found.set(server, grant);
-    return grant;
+    const named = grants.get(digest) ?? open(server, client, digest);
+    grants.set(digest, named);
+    found.set(server, named.grant);
+    return named.grant;
   };
-  const open = (server: HttpServerConfig, client: OAuthClient, digest: string): Grant => {
+  const open = (server: HttpServerConfig, client: OAuthClient, digest: string): Named => {
     const { clock, hide, redact, onDiag } = options;
     const all = (): readonly HttpServerConfig[] => servers.get(digest) ?? [server];
     const now = (): HttpServerConfig => all()[0] ?? server;
-    return createGrant({
+    const name = nameOf(server, client);
+    const grant = createGrant({
       // Who has it besides may have changed.
       get label() {
         return options.labelOf(all());
@@ -63,35 +65,87 @@ export function createGrants(options: GrantsOptions): Grants {
       serverUrl: server.url,
       digest,
       clock,
-      store: options.storeOf(nameOf(server, client)),
+      store: stores.open(name),
       ask: (asked) => options.ask({ ...asked, ca: caFor(now(), asked.url) }),
       challenge: () => options.challenge(now()),
       hide,
       redact,
       onDiag,
     });
+    return { name, grant };
   };
   return {
     outgoing(server, client) {
       const grant = find(server, client);
       return { fields: () => [], signature: { names: NAMES, sign: () => grant.fields() }, renewal: grant };
     },
-    state: (server) => grants.get(digests.get(server) ?? '')?.state(),
+    state: (server) => grants.get(digests.get(server) ?? '')?.grant.state(),
     retain(wanted) {
       const now = listClients(wanted);
       // Requests with their tokens may still be on their way: they are hidden until the next change.
       for (const grant of leaving) grant.forget();
       leaving = [];
       ({ servers, digests } = now);
-      for (const [digest, grant] of grants) {
+      for (const [digest, { name, grant }] of grants) {
         if (servers.has(digest)) continue;
         grants.delete(digest);
         leaving.push(grant);
+        stores.leave(name, grant);
       }
+      stores.retain(now.names);
       return now.names;
     },
     async idle() {
-      await Promise.all([...grants.values(), ...leaving].map((grant) => grant.idle()));
+      const held = [...grants.values()].map(({ grant }) => grant);
+      await Promise.all([...held, ...leaving].map((grant) => grant.idle()));
+    },
+  };
+}
+
+interface Named {
+  /** Of what is kept. */
+  readonly name: string;
+  readonly grant: Grant;
+}
+
+interface Stores {
+  open(name: string): TokenStore;
+  /** The grant is not configured any more, but may be getting something. */
+  leave(name: string, grant: Grant): void;
+  /** Forgets what is kept in memory for others. */
+  retain(names: ReadonlySet<string>): void;
+}
+
+/**
+ * A refresh token has one owner also while the configuration changes: the next grant of the name waits for the one before
+ * to be done, and goes on with what that got, kept or not. Used a second time the token would take all others with it.
+ */
+function createStores({ storeOf }: Pick<GrantsOptions, 'storeOf'>): Stores {
+  const ending = new Map<string, Promise<void>>(); // Bounded by configuration, and in time as requests for tokens are.
+  const kept = new Map<string, KeptTokens>(); // Bounded by configuration.
+  return {
+    open(name) {
+      const store = storeOf(name);
+      const before = ending.get(name);
+      return {
+        async read() {
+          await before;
+          return (await store.read()) ?? kept.get(name);
+        },
+        async write(tokens) {
+          kept.set(name, tokens);
+          await store.write(tokens);
+        },
+      };
+    },
+    leave(name, grant) {
+      const ended = Promise.all([ending.get(name), grant.idle()]).then(() => {
+        if (ending.get(name) === ended) ending.delete(name);
+      });
+      ending.set(name, ended);
+    },
+    retain(names) {
+      for (const name of kept.keys()) if (!names.has(name)) kept.delete(name);
     },
   };
 }
