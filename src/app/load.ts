@@ -94,6 +94,7 @@ export async function loadConfig(options: LoadOptions): Promise<LoadedConfig> {
     texts.push({ path: file.path, text: file.text, role: planned.role });
     modes.set(file.path, file.mode);
   }
+  const hasUsers = texts.some(({ role }) => role === 'tokens');
   const single = singleUpstreamText(options.env);
   const isSingle = single !== undefined && !texts.some(({ role }) => role === 'config');
   if (isSingle) texts.push({ path: SINGLE, text: single, role: 'config' });
@@ -108,8 +109,9 @@ export async function loadConfig(options: LoadOptions): Promise<LoadedConfig> {
     sha256,
     overrides: options.overrides,
     piped: options.piped === true,
-    // Where a socket that was passed listens is not known: it may be the whole network.
-    single: isSingle && inheritedSocket(options.env, process.pid) === undefined,
+    // Who has a file of users lets them in and nobody else, also when the last one is gone. Where a socket that was passed
+    // listens is not known: it may be the whole network.
+    single: isSingle && !hasUsers && inheritedSocket(options.env, process.pid) === undefined,
   });
   for (const [path, digest] of secrets.digests) if (digest !== undefined) digests.set(path, digest);
   problems.push(...parsed.problems.map((problem) => (problem.file === SINGLE ? withoutPlace(problem) : problem)));

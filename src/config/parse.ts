@@ -47,7 +47,7 @@ export interface ParseInput {
   readonly overrides?: Overrides;
   /** Nobody comes in over HTTP, so that neither users nor the address matter. */
   readonly piped?: boolean;
-  /** One of the files is `singleUpstreamText`, and `listen` is where clients connect. */
+  /** The files are `singleUpstreamText` and none of users, and `listen` is where clients connect. */
   readonly single?: boolean;
   /** `path` as seen from the file `base`; an empty `base` is the working directory. */
   readonly resolvePath: (base: string, path: string) => string;

@@ -3,9 +3,9 @@
  * proxy that signs the requests to one server.
  *
  * It is a document like any other, so that everything else means what it always does: the variables stay references,
- * and a missing one is a problem. Names are the server's own, since there is only one. Without a user everybody who can
- * connect may use it, and so it does that on loopback alone; elsewhere somebody has to be let in (MCP_API_KEYS,
- * tokens.yml). Source: the environment of go-core-stack/mcp-auth-proxy.
+ * and a missing one is a problem. Names are the server's own, since there is only one. Without users everybody who can
+ * connect may use it, and so it does that on loopback alone; elsewhere, and where there is a file of users, somebody has to
+ * be let in (MCP_API_KEYS, tokens.yml). Source: the environment of go-core-stack/mcp-auth-proxy.
  */
 import { isLoopbackHost } from './loopback.ts';
 

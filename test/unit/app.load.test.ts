@@ -225,6 +225,12 @@ verifies('signing.environment', 'users of tokens.yml and of a file of keys may u
   assert.deepEqual([...(loaded.config?.servers.keys() ?? [])], ['upstream']);
 });
 
+verifies('signing.environment', 'a signing proxy whose last user is gone lets nobody in', async () => {
+  const path = directory({ 'tokens.yml': 'users: {}\n' });
+  const loaded = await load({ configPath: path, env: SIGNING });
+  assert.equal(loaded.config?.auth, 'tokens', texts(loaded));
+});
+
 verifies('signing.environment', 'beside a configuration the variable is told to mean nothing', async () => {
   const path = directory({ 'mcproxy.yml': CONFIG, 'tokens.yml': TOKENS });
   const loaded = await load({ configPath: path, env: SIGNING });
